@@ -98,7 +98,10 @@ impl<T: Sample> Plan<T> {
             }
             let is_band = j != 0 && j != layout.bins.len() - 1;
             let both_signs = if is_band { 2.0 } else { 1.0 };
-            let weight = both_signs * (m * m) as f64 / (diagonal[bin.position] * len as f64);
+            let energy: f64 = window.iter().map(|g| g * g).sum();
+            let through_dual: f64 =
+                window.iter().enumerate().map(|(i, g)| g * g / diagonal[(bin.position + i + len - m / 2) % len]).sum();
+            let weight = both_signs * (m * m) as f64 * through_dual / (energy * len as f64);
             energy_weights.extend(std::iter::repeat_n(weight as f32, m));
             tables.push(BinTable {
                 analysis,
@@ -111,9 +114,7 @@ impl<T: Sample> Plan<T> {
                     bucket.num_bins += 1;
                     bucket.coefs.end += m;
                 }
-                _ => {
-                    buckets.push(Bucket { first_bin: j, num_bins: 1, num_frames: m, coefs: num_coefs..num_coefs + m })
-                }
+                _ => buckets.push(Bucket { first_bin: j, num_bins: 1, num_frames: m, coefs: num_coefs..num_coefs + m }),
             }
             bins.push(Bin {
                 frequency_hz: bin.frequency_hz,
@@ -173,8 +174,8 @@ impl<T: Sample> Plan<T> {
     }
 
     /// `[coef]` Factors that turn the sum of `|c|^2` over a slice into (nearly) the sum of the slice's squared
-    /// samples: from `sum_m |c_jm|^2 = 1/M_j sum_k |g_j X|^2`, Parseval, and the frame diagonal D taken as constant
-    /// over a bin, `w_j = 2 M_j^2 / (D(p_j) L)`, without the 2 for DC and Nyquist.
+    /// samples: from `sum_m |c_jm|^2 = 1/M_j sum_k |g_j X|^2` and Parseval, with the spectrum taken as flat over a
+    /// bin, `w_j = 2 M_j^2 / L (sum g_j^2 / D) / (sum g_j^2)`, D the frame diagonal; without the 2 for DC and Nyquist.
     pub fn coef_energy_weights(&self) -> &[f32] {
         &self.energy_weights
     }
@@ -257,7 +258,8 @@ impl<T: Sample> Plan<T> {
     fn window_lower(&self, spectrum: &[Complex<T>], position: usize, window: &[T], out: &mut [Complex<T>]) {
         let len = window.len();
         for (i, (out, g)) in out.iter_mut().zip(window).enumerate() {
-            let x = if position + i >= len { spectrum[position + i - len] } else { spectrum[len - position - i].conj() };
+            let x =
+                if position + i >= len { spectrum[position + i - len] } else { spectrum[len - position - i].conj() };
             *out = x * *g;
         }
     }

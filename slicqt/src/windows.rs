@@ -66,10 +66,9 @@ pub(crate) fn check_frame(diagonal: &[f64], sample_rate_hz: f64) -> Result<(), D
     let max = diagonal.iter().copied().fold(0.0, f64::max);
     let half = &diagonal[..=diagonal.len() / 2];
     match half.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)) {
-        Some((q, d)) if d / max < 1e-6 => Err(DesignError::Gap {
-            frequency_hz: q as f64 * sample_rate_hz / diagonal.len() as f64,
-            diagonal: d / max,
-        }),
+        Some((q, d)) if d / max < 1e-6 => {
+            Err(DesignError::Gap { frequency_hz: q as f64 * sample_rate_hz / diagonal.len() as f64, diagonal: d / max })
+        }
         _ => Ok(()),
     }
 }
