@@ -1,0 +1,195 @@
+//! The typed `manifest.toml`.
+
+use crate::ModelError;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// The manifest's file name.
+pub const MANIFEST_FILE: &str = "manifest.toml";
+
+/// The format that this version reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Scores of one data set: SDR in dB by stem.
+pub type Scores = BTreeMap<String, f64>;
+
+/// Everything that a program must know about a model before it opens the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Name of the model; by convention also of its folder.
+    pub name: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Names of the stems, in the order of the masks.
+    pub stems: Vec<String>,
+    /// Sample rate that the model was trained at.
+    pub sample_rate_hz: u32,
+    /// Samples from one slice to the next: half of `transform.slice_len`.
+    pub hop_len: usize,
+    /// How many slices after the current one the masks depend on; 0 is causal.
+    pub look_ahead_slices: usize,
+    /// The transform whose coefficients the graph sees.
+    pub transform: Transform,
+    /// The network.
+    pub graph: Graph,
+    /// What goes into the graph.
+    pub input: Input,
+    /// What comes out.
+    pub output: Output,
+    /// The graph's memory of the past; zeros at reset.
+    #[serde(default)]
+    pub states: Vec<State>,
+    /// Where the weights come from.
+    #[serde(default)]
+    pub training: Training,
+    /// Scores by data set.
+    #[serde(default)]
+    pub scores: BTreeMap<String, Scores>,
+}
+
+/// The sliced constant-Q transform and what follows from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// Frequency scale.
+    pub scale: Scale,
+    /// Bands of the design.
+    pub num_bands: usize,
+    /// Lowest band.
+    pub fmin_hz: f64,
+    /// Samples of a slice.
+    pub slice_len: usize,
+    /// Samples of the rise, and of the fall, of the slicing window.
+    pub transition_len: usize,
+    /// Coefficients of one slice and channel.
+    pub num_coefs: usize,
+}
+
+/// Frequency scale of a transform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// Bark.
+    Bark,
+    /// Mel.
+    Mel,
+}
+
+/// The network's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// File name in the model's folder.
+    pub file: String,
+    /// Its SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The network's input: magnitudes `|c|` of the mixture's coefficients, f32, `[channel][coef]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Name in the graph.
+    pub name: String,
+    /// The channels, in order.
+    pub channels: Vec<Channel>,
+    /// `[channels, num_coefs]`.
+    pub shape: Vec<usize>,
+}
+
+/// A channel that the network sees. The complex coefficients are mixed before the magnitude is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// Left.
+    Left,
+    /// Right.
+    Right,
+    /// (left + right) / 2.
+    Mid,
+    /// (left - right) / 2.
+    Side,
+}
+
+/// The network's output: masks, f32 in 0..=1, `[stem][left, right][coef]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Name in the graph.
+    pub name: String,
+    /// `[stems, 2, num_coefs]`.
+    pub shape: Vec<usize>,
+}
+
+/// One tensor of memory, f32: what leaves as `output` goes back in as `input` with the next slice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Name of the graph's input.
+    pub input: String,
+    /// Name of the graph's output.
+    pub output: String,
+    /// Shape of both.
+    pub shape: Vec<usize>,
+}
+
+/// Where the weights come from; fields other than these two are free.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The data, as readers know it.
+    #[serde(default)]
+    pub data: Vec<String>,
+    /// Hours of training.
+    #[serde(default)]
+    pub hours: f64,
+    /// Anything else.
+    #[serde(flatten)]
+    pub more: toml::Table,
+}
+
+impl Manifest {
+    /// Reads a manifest; [`Model::load`](crate::Model::load) also validates it.
+    ///
+    /// # Errors
+    /// [`ModelError::Unreadable`], [`ModelError::Syntax`], or [`ModelError::Field`] for another format.
+    ///
+    /// # Realtime
+    /// Not safe: reads a file.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ModelError::Unreadable { path: path.to_owned(), source })?;
+        let syntax = |error: toml::de::Error| ModelError::Syntax { path: path.to_owned(), message: error.to_string() };
+        // The format comes first: a later format may have fields that would otherwise be reported as unknown.
+        let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
+        if let Some(format) = table.get("format")
+            && format.as_integer() != Some(FORMAT.into())
+        {
+            return Err(ModelError::Field {
+                path: path.to_owned(),
+                field: "format".into(),
+                expected: FORMAT.to_string(),
+                actual: format.to_string(),
+            });
+        }
+        toml::from_str(&text).map_err(syntax)
+    }
+
+    /// Writes `manifest.toml` into a model's folder, replacing the old one in one step.
+    ///
+    /// # Errors
+    /// [`ModelError::Unwritable`].
+    ///
+    /// # Realtime
+    /// Not safe: writes a file.
+    pub fn write(&self, dir: &Path) -> Result<(), ModelError> {
+        let path = dir.join(MANIFEST_FILE);
+        let beside = dir.join("manifest.toml.part");
+        let text = toml::to_string_pretty(self).map_err(std::io::Error::other);
+        text.and_then(|text| fs::write(&beside, text))
+            .and_then(|()| fs::rename(&beside, &path))
+            .map_err(|source| ModelError::Unwritable { path, source })
+    }
+}

@@ -1,0 +1,132 @@
+//! A model folder that was read, validated and hash-checked.
+
+use crate::{Channel, MANIFEST_FILE, Manifest, ModelError, sha256_file};
+use std::path::{Path, PathBuf};
+
+/// A model on disk whose manifest makes sense and whose graph is the one that the manifest was written for.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The model's folder.
+    pub dir: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Model {
+    /// Reads, validates and hash-checks the model in `dir`.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file, the field, what was expected and what is there.
+    ///
+    /// # Realtime
+    /// Not safe: reads files.
+    pub fn load(dir: &Path) -> Result<Self, ModelError> {
+        let path = dir.join(MANIFEST_FILE);
+        let manifest = Manifest::read(&path)?;
+        validate(&manifest, &path)?;
+        let model = Model { dir: dir.to_owned(), manifest };
+        let graph = model.onnx_path();
+        let (actual, num_bytes) = sha256_file(&graph)?;
+        let expected = model.manifest.graph.sha256.to_lowercase();
+        if actual != expected {
+            return Err(ModelError::Checksum { path: graph, expected, actual, num_bytes });
+        }
+        Ok(model)
+    }
+
+    /// The graph's file.
+    pub fn onnx_path(&self) -> PathBuf {
+        self.dir.join(&self.manifest.graph.file)
+    }
+
+    /// An error about one field of this model's manifest, for what only the graph or the transform can tell.
+    pub fn field_error(&self, field: impl Into<String>, expected: impl ToString, actual: impl ToString) -> ModelError {
+        field_error(&self.dir.join(MANIFEST_FILE), field, expected, actual)
+    }
+}
+
+fn field_error(path: &Path, field: impl Into<String>, expected: impl ToString, actual: impl ToString) -> ModelError {
+    ModelError::Field {
+        path: path.to_owned(),
+        field: field.into(),
+        expected: expected.to_string(),
+        actual: actual.to_string(),
+    }
+}
+
+/// What can be checked without the transform and without the graph.
+fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
+    let require = |holds: bool, field: &str, expected: String, actual: String| {
+        if holds { Ok(()) } else { Err(field_error(path, field, expected, actual)) }
+    };
+    let m = manifest;
+    let num_coefs = m.transform.num_coefs;
+    require(m.sample_rate_hz > 0, "sample_rate_hz", "a positive number of Hz".into(), m.sample_rate_hz.to_string())?;
+    require(!m.stems.is_empty(), "stems", "at least one stem".into(), "none".into())?;
+    require(all_different(&m.stems), "stems", "different names".into(), format!("{:?}", m.stems))?;
+    let half_slice = m.transform.slice_len / 2;
+    require(m.hop_len > 0, "hop_len", "a positive number of samples".into(), m.hop_len.to_string())?;
+    require(
+        m.transform.slice_len == 2 * m.hop_len,
+        "hop_len",
+        format!("{half_slice} (half of transform.slice_len)"),
+        m.hop_len.to_string(),
+    )?;
+    require(
+        m.transform.transition_len <= m.hop_len,
+        "transform.transition_len",
+        format!("at most {}", m.hop_len),
+        m.transform.transition_len.to_string(),
+    )?;
+    let known_channels =
+        [vec![Channel::Left, Channel::Right], vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side]];
+    require(
+        known_channels.contains(&m.input.channels),
+        "input.channels",
+        "[left, right] or [left, right, mid, side]".into(),
+        format!("{:?}", m.input.channels).to_lowercase(),
+    )?;
+    let input_shape = vec![m.input.channels.len(), num_coefs];
+    require(
+        m.input.shape == input_shape,
+        "input.shape",
+        format!("{input_shape:?} (channels, num_coefs)"),
+        format!("{:?}", m.input.shape),
+    )?;
+    let output_shape = vec![m.stems.len(), 2, num_coefs];
+    require(
+        m.output.shape == output_shape,
+        "output.shape",
+        format!("{output_shape:?} (stems, left and right, num_coefs)"),
+        format!("{:?}", m.output.shape),
+    )?;
+    let mut names = vec![m.input.name.clone(), m.output.name.clone()];
+    for state in &m.states {
+        names.extend([state.input.clone(), state.output.clone()]);
+        let field = format!("states.{}.shape", state.input);
+        require(
+            state.shape.iter().all(|&len| len > 0),
+            &field,
+            "positive lengths".into(),
+            format!("{:?}", state.shape),
+        )?;
+    }
+    require(all_different(&names), "states", "different tensor names".into(), format!("{names:?}"))?;
+    let file = Path::new(&m.graph.file);
+    require(
+        file.components().count() == 1 && file.file_name() == Some(file.as_os_str()),
+        "graph.file",
+        "the name of a file in the model's folder".into(),
+        m.graph.file.clone(),
+    )?;
+    require(
+        m.graph.sha256.len() == 64 && m.graph.sha256.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        "graph.sha256",
+        "64 hexadecimal digits".into(),
+        m.graph.sha256.clone(),
+    )
+}
+
+fn all_different(names: &[String]) -> bool {
+    names.iter().enumerate().all(|(i, name)| !names[..i].contains(name))
+}

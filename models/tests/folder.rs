@@ -1,0 +1,128 @@
+//! A model folder as users meet it: found, read, checked, and refused with a message that helps.
+
+use models::*;
+use std::{fs, path::Path};
+
+fn manifest() -> Manifest {
+    Manifest {
+        format: FORMAT,
+        name: "test".into(),
+        licence: "CC0-1.0".into(),
+        stems: ["vocals", "drums", "bass", "other"].map(String::from).to_vec(),
+        sample_rate_hz: 44_100,
+        hop_len: 1008,
+        look_ahead_slices: 0,
+        transform: Transform {
+            scale: Scale::Mel,
+            num_bands: 32,
+            fmin_hz: 115.5,
+            slice_len: 2016,
+            transition_len: 504,
+            num_coefs: 2156,
+        },
+        graph: Graph { file: "model.onnx".into(), sha256: String::new() },
+        input: Input {
+            name: "magnitudes".into(),
+            channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
+            shape: vec![4, 2156],
+        },
+        output: Output { name: "masks".into(), shape: vec![4, 2, 2156] },
+        states: vec![State { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
+        training: Training { data: vec!["own".into()], hours: 1.5, more: toml::Table::new() },
+        scores: [("valid".to_string(), [("vocals".to_string(), 4.5)].into())].into(),
+    }
+}
+
+fn write_model(dir: &Path, edit: impl FnOnce(&mut Manifest)) {
+    fs::create_dir_all(dir).unwrap();
+    fs::write(dir.join("model.onnx"), b"a graph").unwrap();
+    let mut manifest = manifest();
+    manifest.graph.sha256 = sha256_file(&dir.join("model.onnx")).unwrap().0;
+    edit(&mut manifest);
+    manifest.write(dir).unwrap();
+}
+
+fn refusal(edit: impl FnOnce(&mut Manifest)) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), edit);
+    Model::load(dir.path()).expect_err("the model should be refused").to_string()
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), |_| ());
+    let model = Model::load(dir.path()).unwrap();
+    let mut expected = manifest();
+    expected.graph.sha256 = model.manifest.graph.sha256.clone();
+    assert_eq!(model.manifest, expected);
+    assert_eq!(model.onnx_path(), dir.path().join("model.onnx"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing but graph and manifest is left");
+}
+
+#[test]
+fn hash_is_sha256() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("abc");
+    fs::write(&path, "abc").unwrap();
+    // FIPS 180-2, appendix B.1.
+    let digits = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(sha256_file(&path).unwrap(), (digits.to_string(), 3));
+}
+
+#[test]
+fn fields_that_contradict_are_named_with_expected_and_actual() {
+    type Edit = fn(&mut Manifest);
+    let cases: [(Edit, &str, &str, &str); 9] = [
+        (|m| m.format = 7, "format:", "expected 1", "got 7"),
+        (|m| m.hop_len = 1000, "hop_len:", "expected 1008", "got 1000"),
+        (|m| m.input.shape = vec![2, 2156], "input.shape:", "expected [4, 2156]", "got [2, 2156]"),
+        (|m| m.output.shape[0] = 3, "output.shape:", "expected [4, 2, 2156]", "got [3, 2, 2156]"),
+        (|m| m.input.channels.truncate(3), "input.channels:", "[left, right]", "got [left, right, mid]"),
+        (|m| m.graph.file = "../model.onnx".into(), "graph.file:", "name of a file", "got ../model.onnx"),
+        (|m| m.graph.sha256 = "abc".into(), "graph.sha256:", "64 hexadecimal", "got abc"),
+        (|m| m.states[0].output = "masks".into(), "states:", "different", "masks"),
+        (|m| m.stems[1] = "vocals".into(), "stems:", "different names", "vocals"),
+    ];
+    for (edit, field, expected, actual) in cases {
+        let message = refusal(edit);
+        assert!([field, expected, actual, "manifest.toml"].iter().all(|part| message.contains(part)), "{message}");
+    }
+}
+
+#[test]
+fn damaged_graph_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), |_| ());
+    fs::write(dir.path().join("model.onnx"), b"a gr").unwrap();
+    let message = Model::load(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("model.onnx") && message.contains("4 bytes") && message.contains("again"), "{message}");
+    fs::remove_file(dir.path().join("model.onnx")).unwrap();
+    let message = Model::load(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("model.onnx: cannot be read"), "{message}");
+}
+
+#[test]
+fn unknown_and_missing_fields_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), |_| ());
+    let path = dir.path().join(MANIFEST_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("look_behind = 1\n{text}")).unwrap();
+    assert!(Model::load(dir.path()).unwrap_err().to_string().contains("look_behind"));
+    fs::write(&path, text.replace("hop_len = 1008\n", "")).unwrap();
+    assert!(Model::load(dir.path()).unwrap_err().to_string().contains("hop_len"));
+}
+
+#[test]
+fn models_are_found_by_name_and_by_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let extra = [dir.path().join("nowhere"), dir.path().to_owned()];
+    write_model(&dir.path().join("mine"), |_| ());
+    let expected = dir.path().join("mine");
+    assert_eq!(locate("mine", &extra).unwrap(), expected);
+    assert_eq!(locate(expected.to_str().unwrap(), &[]).unwrap(), expected);
+    let message = locate("other", &extra).unwrap_err().to_string();
+    assert!(message.contains("'other'") && message.contains("nowhere"), "{message}");
+    assert!(locate("..", &[expected.clone()]).is_err(), "a path is not looked up in the folders");
+}
