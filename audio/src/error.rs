@@ -39,7 +39,10 @@ pub enum AudioError {
         found: usize,
     },
     /// The data in the file cannot be decoded.
-    #[error("{path}: the file is damaged after {position} samples ({reason}); copy or download it again")]
+    #[error(
+        "{path}: the file is damaged after {position} samples ({reason}); copy or download it again, \
+         or repair it, for example with `ffmpeg -i IN OUT.wav`"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -49,7 +52,10 @@ pub enum AudioError {
         reason: String,
     },
     /// The file ends early.
-    #[error("{path}: expected {expected} samples as its header says, but found {found}; copy or download it again")]
+    #[error(
+        "{path}: expected {expected} samples as its header says, but found {found}; copy or download it again, \
+         or keep what is there, for example with `ffmpeg -i IN OUT.wav`"
+    )]
     Truncated {
         /// The file.
         path: PathBuf,

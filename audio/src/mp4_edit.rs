@@ -170,3 +170,75 @@ fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
 fn be_u64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn atom(kind: &[u8; 4], body: &[&[u8]]) -> Vec<u8> {
+        let body = body.concat();
+        [&(body.len() as u32 + 8).to_be_bytes()[..], kind, &body].concat()
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// A movie with 600 ticks per second, and one track (id 7) at 44100 whose edit list holds `edits`.
+    fn movie(edits: &[u32], comment: &[u8]) -> Vec<u8> {
+        let mvhd = atom(b"mvhd", &[&words(&[0, 0, 0, 600, 0])]);
+        let tkhd = atom(b"tkhd", &[&words(&[0, 0, 0, 7])]);
+        let elst = atom(b"elst", &[&words(&[0, edits.len() as u32 / 3]), &words(edits)]);
+        let edts = atom(b"edts", &[&elst]);
+        let mdia = atom(b"mdia", &[&atom(b"mdhd", &[&words(&[0, 0, 0, 44100, 0])])]);
+        let trak = atom(b"trak", &[&tkhd, &edts, &mdia]);
+        let moov = atom(b"moov", &[&mvhd, &trak, comment]);
+        [atom(b"ftyp", &[b"M4A "]), atom(b"mdat", &[&[0; 100]]), moov].concat()
+    }
+
+    fn edit_of(bytes: &[u8], num_samples: Option<u64>) -> Option<Edit> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read_edit(file.path(), 7, 44100, num_samples)
+    }
+
+    #[test]
+    fn edit_list() {
+        const PLAY: u32 = 0x1_0000;
+        let one_second = movie(&[600, 1024, PLAY], &[]);
+        // The edit ends within the track: it cuts.
+        assert_eq!(edit_of(&one_second, Some(60_000)), Some(Edit { start: 1024, len: Some(44100) }));
+        // It ends within a tick (73.5 samples) of the track's end: the track's own length is the exact one.
+        assert_eq!(edit_of(&one_second, Some(1024 + 44_123)), Some(Edit { start: 1024, len: Some(44_123) }));
+        assert_eq!(edit_of(&one_second, None), Some(Edit { start: 1024, len: Some(44100) }));
+        // No duration (fragmented files): to the end. An empty edit in front is passed over.
+        assert_eq!(edit_of(&movie(&[0, 1024, PLAY], &[]), None), Some(Edit { start: 1024, len: None }));
+        let delayed = movie(&[300, u32::MAX, PLAY, 600, 2112, PLAY], &[]);
+        assert_eq!(edit_of(&delayed, Some(90_000)), Some(Edit { start: 2112, len: Some(44100) }));
+    }
+
+    #[test]
+    fn gapless_comment_is_preferred() {
+        let text = b" 00000000 00000840 000001CA 000000000000AC55 00000000 00000000";
+        let comment = atom(
+            b"----",
+            &[
+                &atom(b"mean", &[&[0; 4], b"com.apple.iTunes"]),
+                &atom(b"name", &[&[0; 4], b"iTunSMPB"]),
+                &atom(b"data", &[&words(&[1, 0]), text]),
+            ],
+        );
+        let udta = atom(b"udta", &[&atom(b"meta", &[&[0; 4], &atom(b"ilst", &[&comment])])]);
+        let bytes = movie(&[600, 1024, 0x1_0000], &udta);
+        assert_eq!(edit_of(&bytes, Some(60_000)), Some(Edit { start: 0x840, len: Some(0xAC55) }));
+    }
+
+    #[test]
+    fn nothing_said_or_cut_off() {
+        assert_eq!(edit_of(b"", None), None);
+        let bytes = movie(&[600, 1024, 0x1_0000], &[]);
+        for len in 0..bytes.len() {
+            assert_eq!(edit_of(&bytes[..len], None), None, "cut at {len}");
+        }
+    }
+}

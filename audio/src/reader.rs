@@ -8,7 +8,7 @@ use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_ISOMP4};
+use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_ISOMP4, FORMAT_ID_OGG};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
@@ -92,6 +92,11 @@ impl AudioReader {
             CODEC_ID_AAC => container == FORMAT_ID_ADTS,
             _ => false,
         };
+        // The length of an Ogg stream stands in its last page.
+        if container == FORMAT_ID_OGG && track.num_frames.is_none() {
+            let reason = "the last page is missing".to_string();
+            return Err(AudioError::Damaged { path: path.to_path_buf(), position: 0, reason });
+        }
         // With gapless on, symphonia cuts at its guess: only let it cut where the number is known.
         let options = AudioDecoderOptions::default().gapless(!is_estimate);
         let decoder = symphonia::default::get_codecs()
