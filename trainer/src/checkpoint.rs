@@ -1,0 +1,92 @@
+//! One file that holds everything a run needs to go on, written beside and renamed: it is old or new, never half.
+
+use crate::adam::Adam;
+use crate::network::NetworkConfig;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tch::{Tensor, nn::VarStore, no_grad};
+
+/// What a checkpoint says about its run, as JSON inside the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// Sizes of the network.
+    pub network: NetworkConfig,
+    /// Name of the transform, `bark-262` or `mel-32`.
+    pub transform: String,
+    /// Steps of the whole run; the learning rate falls to zero over them.
+    pub total_steps: u64,
+    /// Steps taken.
+    pub step: u64,
+    /// Seconds of audio seen.
+    pub audio_s: f64,
+    /// Seconds spent training.
+    pub wall_s: f64,
+    /// Best mean SDR on the validation songs so far.
+    pub best_sdr_db: Option<f64>,
+    /// Learning rate at its highest.
+    pub learning_rate: f64,
+    /// Slices of a batch.
+    pub batch_slices: usize,
+    /// Seed of the batches.
+    pub seed: u64,
+    /// Data folders.
+    pub data: Vec<String>,
+}
+
+const META: &str = "run_state_json";
+
+/// Writes weights, Adam's moments and the state of the run.
+pub fn save(path: &Path, vs: &VarStore, adam: &Adam, state: &RunState) -> Result<()> {
+    let json = serde_json::to_vec(state)?;
+    let mut tensors: Vec<(String, Tensor)> = vs.variables().into_iter().collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors.extend(adam.named_moments());
+    tensors.push((META.to_owned(), Tensor::from_slice(&json)));
+    let tensors: Vec<(String, Tensor)> =
+        tensors.into_iter().map(|(n, t)| (n, t.detach().to_device(tch::Device::Cpu))).collect();
+    let part = path.with_extension("part");
+    Tensor::write_safetensors(&tensors, &part).with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, path).with_context(|| format!("cannot rename to {}", path.display()))
+}
+
+/// A checkpoint in memory.
+pub struct Checkpoint {
+    /// State of the run.
+    pub state: RunState,
+    tensors: Vec<(String, Tensor)>,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    pub fn open(path: &Path) -> Result<Self> {
+        let tensors = Tensor::read_safetensors(path).with_context(|| format!("{} is no checkpoint", path.display()))?;
+        let Some((_, json)) = tensors.iter().find(|(name, _)| name == META) else {
+            bail!("{}: the tensor {META} is missing: not a checkpoint of this trainer", path.display());
+        };
+        let json: Vec<u8> = json.try_into()?;
+        let state = serde_json::from_slice(&json).with_context(|| format!("{}: {META}", path.display()))?;
+        Ok(Checkpoint { state, tensors })
+    }
+
+    /// Puts the weights into a store (of a network of `state.network`), and the moments into an optimizer.
+    pub fn restore(&self, vs: &VarStore, adam: Option<&mut Adam>) -> Result<()> {
+        let find = |name: &str| self.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t);
+        for (name, mut variable) in vs.variables() {
+            let Some(value) = find(&name) else { bail!("checkpoint: weight {name} is missing") };
+            if value.size() != variable.size() {
+                bail!("checkpoint: {name}: expected shape {:?}, got {:?}", variable.size(), value.size());
+            }
+            no_grad(|| variable.copy_(value));
+        }
+        if let Some(adam) = adam {
+            for (name, value) in self.tensors.iter().filter(|(n, _)| n.starts_with("adam.")) {
+                if !adam.set_moment(name, value) {
+                    bail!("checkpoint: {name} belongs to no weight of this network");
+                }
+            }
+            adam.step = self.state.step;
+        }
+        Ok(())
+    }
+}

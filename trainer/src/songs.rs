@@ -1,0 +1,105 @@
+//! Folders of stems in memory.
+
+use anyhow::{Result, bail};
+use audio::StemFolder;
+use std::path::PathBuf;
+
+/// Order of the stems in everything that the trainer makes.
+pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
+/// Index of bass in [`STEMS`].
+pub const BASS: usize = 2;
+/// Index of other in [`STEMS`].
+pub const OTHER: usize = 3;
+
+/// Stems quieter than this (mean square) count as silent: -60 dB.
+pub const SILENCE: f64 = 1e-6;
+
+/// The stems of one song, in memory.
+pub struct Song {
+    /// Name of its folder.
+    pub name: String,
+    /// `[stem]`, then `[sample][channel]`; `None` where the song declares that the stem is missing.
+    pub stems: [Option<Vec<[f32; 2]>>; 4],
+    /// Samples of every stem.
+    pub num_samples: usize,
+    /// Share of the song's seconds in which its bass stem sounds.
+    pub bass_activity: f64,
+}
+
+/// Reads every song folder below `dirs`, in order of name. `progress` hears each song's name.
+pub fn load(dirs: &[PathBuf], sample_rate_hz: u32, mut progress: impl FnMut(&str)) -> Result<Vec<Song>> {
+    let mut songs = Vec::new();
+    for dir in dirs {
+        for folder in StemFolder::open_all(dir)? {
+            let song = load_song(&folder, sample_rate_hz)?;
+            progress(&song.name);
+            songs.push(song);
+        }
+    }
+    if songs.is_empty() {
+        bail!("no song folders in {dirs:?}: expected DIR/SONG/{{vocals,drums,bass,other}}.{{wav,flac,ogg}}");
+    }
+    Ok(songs)
+}
+
+fn load_song(folder: &StemFolder, sample_rate_hz: u32) -> Result<Song> {
+    let mut stems: [Option<Vec<[f32; 2]>>; 4] = Default::default();
+    for (stem, name) in stems.iter_mut().zip(STEMS) {
+        let Some(path) = folder.file_of(name) else { continue };
+        let sound = audio::read_all(path)?;
+        if sound.sample_rate_hz != sample_rate_hz {
+            bail!("{}: expected {sample_rate_hz} Hz, got {} Hz", path.display(), sound.sample_rate_hz);
+        }
+        let [left, right] = &sound.samples;
+        *stem = Some(left.iter().zip(right).map(|(l, r)| [*l, *r]).collect());
+    }
+    let num_samples = stems.iter().flatten().map(Vec::len).max().unwrap_or(0);
+    for stem in stems.iter_mut().flatten() {
+        stem.resize(num_samples, [0.0; 2]); // encoders round lengths up to their blocks
+    }
+    let second = sample_rate_hz as usize;
+    let num_seconds = num_samples / second;
+    let bass_activity = stems[BASS].as_ref().map_or(0.0, |bass| {
+        let active = (0..num_seconds).filter(|s| power(bass, s * second, second) > SILENCE).count();
+        active as f64 / num_seconds.max(1) as f64
+    });
+    Ok(Song { name: folder.name(), stems, num_samples, bass_activity })
+}
+
+/// Reads `num_samples` from `position`, the first at a fraction of a sample, at `speed` times the original pitch and
+/// tempo (third-order Hermite interpolation), times `gain`, channels swapped if asked; zeros outside.
+pub fn read_chunk(stem: &[[f32; 2]], position: f64, speed: f64, gain: f32, swap: bool, out: &mut [Vec<f32>; 2]) {
+    let at = |i: i64| -> [f32; 2] { usize::try_from(i).ok().and_then(|i| stem.get(i)).copied().unwrap_or([0.0; 2]) };
+    let [left, right] = out;
+    for (n, (l, r)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
+        let exact = position + n as f64 * speed;
+        let floor = exact.floor();
+        let (i, t) = (floor as i64, (exact - floor) as f32);
+        let mut value = [0.0; 2];
+        if speed == 1.0 && t == 0.0 {
+            value = at(i);
+        } else {
+            let (a, b, c, d) = (at(i - 1), at(i), at(i + 1), at(i + 2));
+            for (channel, value) in value.iter_mut().enumerate() {
+                let (a, b, c, d) = (a[channel], b[channel], c[channel], d[channel]);
+                let (c1, c2) = (0.5 * (c - a), a - 2.5 * b + 2.0 * c - 0.5 * d);
+                let c3 = 0.5 * (d - a) + 1.5 * (b - c);
+                *value = ((c3 * t + c2) * t + c1) * t + b;
+            }
+        }
+        if swap {
+            value.swap(0, 1);
+        }
+        *l = gain * value[0];
+        *r = gain * value[1];
+    }
+}
+
+/// Mean square of a stretch of a stem.
+pub fn power(stem: &[[f32; 2]], from: usize, num_samples: usize) -> f64 {
+    let end = (from + num_samples).min(stem.len());
+    let stretch = &stem[from.min(end)..end];
+    // A value in 16 is enough to tell sound from silence.
+    let sum: f64 = stretch.iter().step_by(16).map(|[l, r]| (l * l + r * r) as f64).sum();
+    16.0 * sum / num_samples.max(1) as f64
+}

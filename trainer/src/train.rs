@@ -1,0 +1,213 @@
+//! The training loop.
+
+use crate::adam::Adam;
+use crate::checkpoint::{self, Checkpoint, RunState};
+use crate::grid::Grid;
+use crate::loader::{Batch, BatchConfig, Loader, make_batch};
+use crate::network::{Network, num_parameters};
+use crate::songs::{self, STEMS};
+use crate::{example::ExampleMaker, loss, validate};
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use slicqt::{Design, Plan};
+use std::{fs, io::Write, path::PathBuf, time::Instant};
+use tch::{Device, Kind, Tensor, nn, no_grad};
+
+/// Weight of the mask-sum loss beside the complex MSE.
+const MASK_SUM_WEIGHT: f64 = 0.02;
+/// Largest norm of a gradient.
+const MAX_GRADIENT_NORM: f64 = 1.0;
+/// Steps over which the learning rate rises.
+const WARM_UP_STEPS: u64 = 150;
+/// Batches from which the mean and deviation of the features are taken.
+const STATISTICS_BATCHES: u64 = 12;
+
+/// What `trainer train` was asked for.
+pub struct TrainConfig {
+    /// Folders of songs.
+    pub data: Vec<PathBuf>,
+    /// Folders of songs to judge by.
+    pub valid: Vec<PathBuf>,
+    /// Where checkpoints and logs go.
+    pub out: PathBuf,
+    /// State of a new run; a checkpoint in `out` takes its place.
+    pub run: RunState,
+    /// Steps between validations.
+    pub epoch_steps: u64,
+    /// Worker threads that make batches.
+    pub num_workers: usize,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// The transform of that name.
+pub fn design(name: &str) -> Result<Design> {
+    match name {
+        "bark-262" => Ok(Design::bark_262()),
+        "mel-32" => Ok(Design::mel_32()),
+        _ => bail!("transform: expected bark-262 or mel-32, got {name}"),
+    }
+}
+
+/// Learning rate at a step: a linear rise, then half a cosine down to nothing.
+pub fn learning_rate(run: &RunState, step: u64) -> f64 {
+    let rise = ((step + 1) as f64 / WARM_UP_STEPS as f64).min(1.0);
+    let progress = step as f64 / run.total_steps.max(1) as f64;
+    run.learning_rate * rise * 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos())
+}
+
+/// Trains until `run.total_steps`; goes on from `out/last.safetensors` if that is there.
+pub fn train(mut config: TrainConfig) -> Result<()> {
+    fs::create_dir_all(&config.out).with_context(|| format!("cannot make {}", config.out.display()))?;
+    let last = config.out.join("last.safetensors");
+    let resumed = if last.is_file() { Some(Checkpoint::open(&last)?) } else { None };
+    if let Some(checkpoint) = &resumed {
+        let total_steps = config.run.total_steps;
+        config.run = RunState { total_steps, ..checkpoint.state.clone() };
+        eprintln!("resuming {} at step {} of {total_steps}", last.display(), config.run.step);
+    }
+    let plan = Plan::<f32>::new(&design(&config.run.transform)?)?;
+    let grid = Grid::new(&plan);
+    let spinner = ProgressBar::new_spinner().with_message("reading songs");
+    let read = |dirs: &[PathBuf]| songs::load(dirs, 44_100, |name| spinner.set_message(format!("read {name}")));
+    let (songs, valid) = (read(&config.data)?, read(&config.valid)?);
+    spinner.finish_and_clear();
+    let minutes = |songs: &[songs::Song]| songs.iter().map(|s| s.num_samples).sum::<usize>() as f64 / 44_100.0 / 60.0;
+    eprintln!("{} songs ({:.0} min) to train on, {} to judge by", songs.len(), minutes(&songs), valid.len());
+
+    tch::manual_seed(config.run.seed as i64);
+    let vs = nn::VarStore::new(config.device);
+    let mut network = Network::new(&vs.root(), &config.run.network);
+    let mut adam = Adam::new(&vs);
+    let batch_config = BatchConfig { num_slices: config.run.batch_slices, chunk_s: (2.0, 6.0), seed: config.run.seed };
+    match &resumed {
+        Some(checkpoint) => checkpoint.restore(&vs, Some(&mut adam))?,
+        None => {
+            let mut maker = ExampleMaker::new(&plan, &grid);
+            set_statistics(
+                &mut network,
+                (0..STATISTICS_BATCHES)
+                    .map(|i| make_batch(&songs, &plan, &mut maker, batch_config, u64::MAX - i).features),
+            );
+        }
+    }
+    let macs_per_s = network.macs_per_slice() as f64 * 44_100.0 / plan.hop_len() as f64;
+    eprintln!("{} parameters, {:.0} M multiply-accumulates per second", num_parameters(&vs), macs_per_s / 1e6);
+
+    std::thread::scope(|scope| {
+        let mut loader = Loader::start(scope, &songs, &plan, &grid, batch_config, config.run.step, config.num_workers);
+        while config.run.step < config.run.total_steps {
+            let num_steps = config.epoch_steps.min(config.run.total_steps - config.run.step);
+            let epoch = run_epoch(&network, &mut adam, &mut loader, &plan, &mut config, num_steps)?;
+            checkpoint::save(&last, &vs, &adam, &config.run)?;
+            let scores: Vec<[Option<f64>; 4]> = valid
+                .iter()
+                .map(|song| validate::separate_and_score(&network, &plan, &grid, song, config.device))
+                .collect();
+            let known: Vec<f64> = scores.iter().flatten().flatten().copied().collect();
+            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            if config.run.best_sdr_db.is_none_or(|best| mean > best) {
+                config.run.best_sdr_db = Some(mean);
+                checkpoint::save(&config.out.join("best.safetensors"), &vs, &adam, &config.run)?;
+                checkpoint::save(&last, &vs, &adam, &config.run)?;
+            }
+            report(&config, &epoch, &scores, mean)?;
+        }
+        Ok(())
+    })
+}
+
+/// Means over an epoch.
+struct Epoch {
+    mse: f64,
+    mask_sum: f64,
+    waiting: f64,
+    audio_s_per_s: f64,
+}
+
+fn run_epoch(
+    network: &Network,
+    adam: &mut Adam,
+    loader: &mut Loader,
+    plan: &Plan<f32>,
+    config: &mut TrainConfig,
+    num_steps: u64,
+) -> Result<Epoch> {
+    let style = "{bar:30} {pos}/{len} steps, {eta} left, {msg}";
+    let bar = ProgressBar::new(num_steps).with_style(ProgressStyle::with_template(style)?);
+    let start = Instant::now();
+    let (mut mse, mut mask_sum, mut waiting_s, mut audio_s) = (0.0, 0.0, 0.0, 0.0);
+    for _ in 0..num_steps {
+        let asked = Instant::now();
+        let batch = loader.next();
+        waiting_s += asked.elapsed().as_secs_f64();
+        let losses = train_step(network, adam, &batch, config)?;
+        audio_s += batch.features.size()[0] as f64 * plan.hop_len() as f64 / 44_100.0;
+        mse += losses.0;
+        mask_sum += losses.1;
+        config.run.step += 1;
+        bar.set_message(format!("loss {:.4}, {:.1} x real time", losses.0, audio_s / start.elapsed().as_secs_f64()));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let wall_s = start.elapsed().as_secs_f64();
+    config.run.audio_s += audio_s;
+    config.run.wall_s += wall_s;
+    let n = num_steps as f64;
+    Ok(Epoch { mse: mse / n, mask_sum: mask_sum / n, waiting: waiting_s / wall_s, audio_s_per_s: audio_s / wall_s })
+}
+
+/// One step; returns the two losses. Stops the run, with the last checkpoint untouched, if they are not numbers.
+pub fn train_step(network: &Network, adam: &mut Adam, batch: &Batch, config: &TrainConfig) -> Result<(f64, f64)> {
+    let batch = batch.to_device(config.device);
+    let state = network.zero_state(batch.batch_size);
+    let (masks, _) = network.forward(&batch.features, batch.batch_size, &state, true);
+    let size = batch.forms.linear.size();
+    let parts = loss::loss(&masks.reshape(size.as_slice()), &batch.forms);
+    let total = &parts.mse + &parts.mask_sum * MASK_SUM_WEIGHT;
+    let norm = adam.step(&total, learning_rate(&config.run, config.run.step), MAX_GRADIENT_NORM);
+    let losses = (parts.mse.double_value(&[]), parts.mask_sum.double_value(&[]));
+    if !(norm.is_finite() && losses.0.is_finite()) {
+        bail!(
+            "step {}: loss {} with a gradient of norm {norm}: not a number; the last checkpoint is intact",
+            config.run.step,
+            losses.0
+        );
+    }
+    Ok(losses)
+}
+
+fn set_statistics(network: &mut Network, features: impl Iterator<Item = Tensor>) {
+    let features = Tensor::cat(&features.collect::<Vec<_>>(), 0);
+    let mean = features.mean_dim([0].as_slice(), false, Kind::Float);
+    let deviation = features.std_dim([0].as_slice(), true, false);
+    no_grad(|| {
+        network.feature_mean.copy_(&mean);
+        network.feature_scale.copy_(&(deviation + 0.1).reciprocal());
+    });
+}
+
+fn report(config: &TrainConfig, epoch: &Epoch, scores: &[[Option<f64>; 4]], mean: f64) -> Result<()> {
+    let run = &config.run;
+    let mut line = format!(
+        "step {:6}  {:6.2} h heard  {:5.2} h spent  loss {:.4}  mask sum {:.4}  {:5.1} x real time  waiting {:2.0} %  SDR",
+        run.step,
+        run.audio_s / 3600.0,
+        run.wall_s / 3600.0,
+        epoch.mse,
+        epoch.mask_sum,
+        epoch.audio_s_per_s,
+        100.0 * epoch.waiting
+    );
+    for (stem_idx, name) in STEMS.iter().enumerate() {
+        let known: Vec<f64> = scores.iter().filter_map(|s| s[stem_idx]).collect();
+        if !known.is_empty() {
+            line += &format!("  {name} {:.2}", known.iter().sum::<f64>() / known.len() as f64);
+        }
+    }
+    line += &format!("  mean {mean:.2} dB");
+    println!("{line}");
+    let path = config.out.join("log.txt");
+    let mut log = fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    writeln!(log, "{line}").with_context(|| format!("cannot write {}", path.display()))
+}
