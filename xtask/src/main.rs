@@ -1,1 +1,70 @@
-fn main() {}
+//! `cargo xtask`: one command for every chore. Dispatch only: each command is a module of its own, and none of them
+//! links the plugin, ONNX Runtime or libtorch.
+
+mod apt;
+mod bundle;
+mod demo;
+mod onnxruntime;
+mod process;
+mod python;
+mod test;
+mod train;
+mod wheel;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Everything there is to do with Unbraid, from a fresh clone on", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what building and running need: system packages (Debian, as root) and the ONNX Runtime library
+    Setup,
+    /// Build the plugin and the command line program and lay out installable folders in target/bundled
+    Bundle,
+    /// Run a song through the bundled CLAP plugin in a headless host; the results lie in target/demo
+    Demo {
+        /// An audio file, or a folder of stems; without it half a minute of music is composed on the spot
+        song: Option<PathBuf>,
+    },
+    /// Train a model: sets up libtorch, then passes all arguments to `trainer train`
+    Train {
+        /// Arguments of `trainer train`; `cargo xtask train --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Set up, then run every check: format, clippy, unit tests, the CLAP in clack-host, the VST3 in pedalboard
+    Test,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Setup => setup(),
+        Command::Bundle => {
+            setup()?;
+            bundle::run()
+        }
+        Command::Demo { song } => {
+            setup()?;
+            bundle::run()?;
+            demo::run(song)
+        }
+        Command::Train { args } => train::run(&args),
+        Command::Test => {
+            setup()?;
+            test::run()
+        }
+    }
+}
+
+/// What every command but `train` stands on. Quick when nothing is missing, and then needs no network.
+fn setup() -> anyhow::Result<()> {
+    apt::install_missing(&apt::BUILD_PACKAGES)?;
+    onnxruntime::install()
+}

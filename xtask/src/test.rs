@@ -1,0 +1,43 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use crate::process::{self, cargo, say, step};
+use crate::wheel::install_dir;
+use crate::{bundle, python, workspace};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::PathBuf;
+
+/// Runs all checks, cheapest first.
+pub fn run() -> Result<()> {
+    step("Format", || process::run(cargo().args(["fmt", "--all", "--check"])))?;
+    step("Clippy", || {
+        process::run(cargo().args(["clippy", "--release", "--all-targets", "--", "--deny", "warnings"]))
+    })?;
+    bundle::run()?;
+    step("Unit tests, and the bundled CLAP in clack-host", || process::run(cargo().args(["test", "--release"])))?;
+    let pedalboard = install_pedalboard()?;
+    step("The bundled VST3 in pedalboard", || {
+        let script = workspace::root().join("tests/vst3/run.py");
+        let bundle = workspace::bundled().join("vst3/Unbraid.vst3");
+        python::run_script(&script, &[("PYTHONPATH", pedalboard.as_os_str()), ("UNBRAID_VST3", bundle.as_os_str())])
+    })?;
+    say("All tests passed");
+    Ok(())
+}
+
+/// Puts pedalboard and numpy, pinned by version and hash, into a folder of their own below `target/`.
+fn install_pedalboard() -> Result<PathBuf> {
+    let requirements = workspace::root().join("tests/vst3/requirements.txt");
+    let pins =
+        fs::read_to_string(&requirements).with_context(|| format!("could not read {}", requirements.display()))?;
+    let version = python::version()?;
+    let dir = workspace::target().join(format!("pedalboard-python{version}"));
+    // The stamp's file name and pip's folders do not meet: a package is never called `installed-from.txt`.
+    install_dir(&dir, &pins, |part| {
+        say(format!("Installing pedalboard for Python {version}"));
+        let mut pip = python::pip()?;
+        pip.args(["install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"]);
+        process::run(pip.arg(&requirements).arg("--target").arg(part))
+    })?;
+    Ok(dir)
+}
