@@ -1,1 +1,51 @@
-fn main() {}
+//! The program `unbraid`: takes songs apart into stems, and measures how well that is done.
+
+mod eval;
+mod installation;
+mod progress;
+mod report;
+mod separate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Takes finished songs apart into vocals, drums, bass and other.
+#[derive(Parser)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  unbraid separate song.mp3 --out stems
+      writes stems/song/vocals.wav, drums.wav, bass.wav and other.wav
+  unbraid eval --data songs
+      prints how close the stems of every song in songs/ come to the true ones
+
+Environment:
+  UNBRAID_MODEL         name or folder of the model, as --model
+  UNBRAID_ONNXRUNTIME   path of the ONNX Runtime library, if not the one beside this program";
+
+#[derive(Subcommand)]
+enum Command {
+    Separate(separate::Args),
+    Eval(eval::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Separate(args) => separate::run(&args),
+        Command::Eval(args) => eval::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The messages of our crates already hold their sources.
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

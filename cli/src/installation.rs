@@ -1,0 +1,51 @@
+//! Where this program finds its model and ONNX Runtime: beside itself, or in the repository that it was built in.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use models::Model;
+use separator::{Pipeline, Runtime};
+
+/// The model of whoever names none.
+const DEFAULT_MODEL: &str = "first";
+
+/// Model and runtime, loaded.
+pub struct Installation {
+    runtime: Arc<Runtime>,
+    pub model: Model,
+}
+
+impl Installation {
+    /// Loads the model called (or lying at) `model`, else that of `UNBRAID_MODEL`, else the default one.
+    pub fn load(model: Option<&str>) -> Result<Installation> {
+        let from_env = env::var("UNBRAID_MODEL").ok().filter(|name| !name.is_empty());
+        let name = model.or(from_env.as_deref()).unwrap_or(DEFAULT_MODEL);
+        let model = Model::load(&models::locate(name, &model_dirs())?)?;
+        let runtime = Runtime::load(&separator::find_runtime(&runtime_dirs())?)?;
+        Ok(Installation { runtime, model })
+    }
+
+    /// A pipeline in its initial state.
+    pub fn pipeline(&self) -> Result<Pipeline> {
+        Ok(Pipeline::new(&self.runtime, &self.model)?)
+    }
+}
+
+/// The folder of this program, links followed, with the given paths appended.
+fn beside_program(paths: &[&str]) -> Vec<PathBuf> {
+    let program = env::current_exe().and_then(|path| path.canonicalize()).ok();
+    let dir = program.as_deref().and_then(|program| program.parent());
+    dir.map_or_else(Vec::new, |dir| paths.iter().map(|path| dir.join(path)).collect())
+}
+
+/// Installed: beside the program. For developers: `target/release/unbraid` uses `models/`.
+fn model_dirs() -> Vec<PathBuf> {
+    beside_program(&["models", "../../models"])
+}
+
+/// Installed: beside the program. For developers: `target/release/unbraid` uses `target/onnxruntime/`.
+fn runtime_dirs() -> Vec<PathBuf> {
+    beside_program(&["", "../onnxruntime"])
+}

@@ -1,0 +1,29 @@
+//! The progress bar of one song.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar on stderr that counts samples and shows time left; hidden where stderr is not a terminal. Without a length it
+/// is a spinner.
+pub fn song_bar(name: &str, num_samples: Option<u64>) -> ProgressBar {
+    let (bar, template) = match num_samples {
+        Some(num_samples) => {
+            (ProgressBar::new(num_samples), "{prefix}  {wide_bar:.cyan/dim} {percent:>3} %  {elapsed} gone, {eta} left")
+        }
+        None => (ProgressBar::no_length(), "{prefix}  {spinner} {elapsed}"),
+    };
+    bar.set_style(ProgressStyle::with_template(template).expect("the templates above are valid"));
+    bar.set_prefix(name.to_string());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A duration as people say it: 12.3 s, or 4:36 min.
+pub fn readable(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    let seconds = seconds.round() as u64;
+    format!("{}:{:02} min", seconds / 60, seconds % 60)
+}
