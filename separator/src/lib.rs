@@ -1,1 +1,35 @@
-//! placeholder
+//! The host-free engine: a stereo mix goes in, its stems come out.
+//!
+//! From the inside out:
+//! - [`Runtime`] is the one ONNX Runtime of the process; nothing outside this crate knows `ort`.
+//! - [`Pipeline`] is synchronous: one hop of the mix in, one hop of every stem out, at the model's sample rate.
+//! - [`FileSeparator`] runs a pipeline over a whole file at any sample rate; its stems are aligned with the file.
+//! - [`Engine`] and [`AudioSide`] run it beside a live audio thread: the audio thread copies and counts, a worker
+//!   thread computes, and jobs from a pool circulate between them through two lock-free rings.
+//!
+//! All of them resample between the host's rate and the model's on one time grid ([`latency_samples`] is exact, in
+//! whole host samples, at every rate), and the stems of all of them sum to the mix.
+//!
+//! [`testing`] writes model folders with tiny graphs, so that tests need no trained network.
+#![warn(missing_docs)]
+
+mod denormals;
+mod error;
+mod latency;
+mod network;
+mod pipeline;
+mod realtime;
+mod resampling;
+mod runtime;
+mod schedule;
+mod stream;
+pub mod testing;
+mod whole_file;
+
+pub use error::SeparatorError;
+pub use latency::latency_samples;
+pub use network::Network;
+pub use pipeline::Pipeline;
+pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, STEMS};
+pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
+pub use whole_file::FileSeparator;

@@ -1,0 +1,81 @@
+//! From blocks to jobs.
+
+use super::{job::Job, link::Link};
+use crate::schedule::Schedule;
+
+/// Fills jobs with the mix and sends them off when the schedule says so.
+pub(crate) struct Dispatcher {
+    /// None while there was no free job when this one began: then it is left out.
+    filling: Option<Box<Job>>,
+    /// Index of the job being filled, and where it ends.
+    job_idx: i64,
+    job_end: i64,
+    /// Samples taken since the reset.
+    position: i64,
+    /// Index of the last job that was sent; -1 before the first.
+    last_sent: i64,
+}
+
+impl Dispatcher {
+    pub fn new(schedule: &Schedule) -> Self {
+        Dispatcher { filling: None, job_idx: 0, job_end: schedule.job_end(0), position: 0, last_sent: -1 }
+    }
+
+    /// Samples taken since the reset.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Index of the last job that was sent.
+    pub fn last_sent(&self) -> i64 {
+        self.last_sent
+    }
+
+    /// Takes a block; `free_job` gives an empty job of the current epoch, if there is one.
+    ///
+    /// # Realtime
+    /// Safe, if `free_job` is.
+    pub fn take(
+        &mut self,
+        mut input: [&[f32]; 2],
+        schedule: &Schedule,
+        link: &mut Link,
+        mut free_job: impl FnMut(&mut Link) -> Option<Box<Job>>,
+    ) {
+        while !input[0].is_empty() {
+            if self.position == schedule.job_end(self.job_idx - 1) {
+                self.filling = free_job(link);
+                if let Some(job) = &mut self.filling {
+                    job.idx = self.job_idx;
+                    job.mix.iter_mut().for_each(Vec::clear);
+                }
+            }
+            let num_samples = input[0].len().min((self.job_end - self.position) as usize);
+            if let Some(job) = &mut self.filling {
+                job.mix[0].extend_from_slice(&input[0][..num_samples]);
+                job.mix[1].extend_from_slice(&input[1][..num_samples]);
+            }
+            input = input.map(|channel| &channel[num_samples..]);
+            self.position += num_samples as i64;
+            if self.position == self.job_end {
+                if let Some(job) = self.filling.take() {
+                    self.last_sent = self.job_idx;
+                    // There is room for every job of the pool.
+                    let _ = link.to_worker.push(job);
+                }
+                self.job_idx += 1;
+                self.job_end = schedule.job_end(self.job_idx);
+            }
+        }
+    }
+
+    /// Begins a new stream; gives back the job at hand.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn reset(&mut self, schedule: &Schedule) -> Option<Box<Job>> {
+        let job = self.filling.take();
+        *self = Dispatcher::new(schedule);
+        job
+    }
+}

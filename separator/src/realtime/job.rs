@@ -1,0 +1,29 @@
+//! What travels between the threads.
+
+/// One hop's worth of the mix on its way to the worker, and of the stems on the way back.
+pub(crate) struct Job {
+    /// Which stream it belongs to: the audio side counts up at every reset.
+    pub epoch: u64,
+    /// Which hop of that stream.
+    pub idx: i64,
+    /// `[channel][sample]`
+    pub mix: [Vec<f32>; 2],
+    /// `[stem][channel][sample]`, stems in the model's order.
+    pub stems: [[Vec<f32>; 2]; 4],
+    /// Whether `stems` hold what the schedule promises. If not, the worker skipped the job.
+    pub has_stems: bool,
+}
+
+impl Job {
+    /// A job with room for `max_len` samples.
+    pub fn new(max_len: usize) -> Self {
+        let room = || Vec::with_capacity(max_len);
+        Job {
+            epoch: 0,
+            idx: 0,
+            mix: [room(), room()],
+            stems: std::array::from_fn(|_| [room(), room()]),
+            has_stems: false,
+        }
+    }
+}

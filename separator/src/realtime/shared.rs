@@ -1,0 +1,97 @@
+//! What the threads know about each other: atomics, and one message that the audio thread never touches.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
+};
+
+/// What the worker is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineState {
+    /// It opens the model; the mix passes through.
+    Loading,
+    /// It separates.
+    Running,
+    /// It stopped, for the reason given; the mix passes through.
+    Failed(String),
+}
+
+pub(crate) const LOADING: u8 = 0;
+pub(crate) const RUNNING: u8 = 1;
+pub(crate) const FAILED: u8 = 2;
+
+pub(crate) struct Shared {
+    /// [`LOADING`], [`RUNNING`] or [`FAILED`]; written by the worker.
+    state: AtomicU8,
+    /// Why it failed; written before the state.
+    message: Mutex<String>,
+    /// The stream that the audio side is in; older jobs are not worth computing.
+    epoch: AtomicU64,
+    /// Up to which sample of the mix that stream has been given out.
+    output_end: AtomicI64,
+    /// Hops whose stems were replaced by the mix.
+    pub late_hops: AtomicU64,
+    /// Time per job over the job's length, f32 bits.
+    pub load: AtomicU32,
+    /// The engine was dropped.
+    pub stop: AtomicBool,
+    /// Test hook: the worker panics at its next job.
+    pub kill: AtomicBool,
+    /// Test hook: microseconds that every job takes longer.
+    pub job_delay_us: AtomicU64,
+}
+
+impl Shared {
+    pub fn new() -> Self {
+        Shared {
+            state: AtomicU8::new(LOADING),
+            message: Mutex::default(),
+            epoch: AtomicU64::new(0),
+            output_end: AtomicI64::new(i64::MIN),
+            late_hops: AtomicU64::new(0),
+            load: AtomicU32::new(0),
+            stop: AtomicBool::new(false),
+            kill: AtomicBool::new(false),
+            job_delay_us: AtomicU64::new(0),
+        }
+    }
+
+    pub fn state(&self) -> u8 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    pub fn set_running(&self) {
+        self.state.store(RUNNING, Ordering::Release);
+    }
+
+    pub fn set_failed(&self, message: String) {
+        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
+        self.state.store(FAILED, Ordering::Release);
+    }
+
+    /// Not for the audio thread: locks.
+    pub fn engine_state(&self) -> EngineState {
+        match self.state() {
+            LOADING => EngineState::Loading,
+            RUNNING => EngineState::Running,
+            _ => EngineState::Failed(self.message.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+
+    /// Audio side: a new stream begins.
+    pub fn set_epoch(&self, epoch: u64) {
+        // In this order: a worker that sees the new epoch must not see how far the old one got.
+        self.output_end.store(i64::MIN, Ordering::Relaxed);
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Audio side: the stream has been given out up to this sample.
+    pub fn set_output_end(&self, end: i64) {
+        self.output_end.store(end, Ordering::Relaxed);
+    }
+
+    /// Worker: whether stems of that epoch that end at `stems_end` can still be of use.
+    pub fn is_wanted(&self, epoch: u64, stems_end: i64) -> bool {
+        epoch == self.epoch.load(Ordering::Acquire) && stems_end > self.output_end.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,82 @@
+//! The ONNX Runtime library: where it is, and the one environment that a process may have.
+
+use crate::SeparatorError;
+use ort::{environment::Environment, logging::LogLevel};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Environment variable with the path of the library; goes before every folder.
+pub const RUNTIME_VARIABLE: &str = "UNBRAID_ONNXRUNTIME";
+
+/// ONNX Runtime, loaded. It stays loaded until the process ends.
+pub struct Runtime {
+    pub(crate) environment: Environment,
+    path: PathBuf,
+}
+
+static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+
+impl Runtime {
+    /// Loads the library at `path`. A process has one: the first path that loads wins, later calls return it whatever
+    /// their path. A failed call leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`SeparatorError::RuntimeUnusable`].
+    ///
+    /// # Realtime
+    /// Not safe: locks, opens a library.
+    pub fn load(path: &Path) -> Result<Arc<Runtime>, SeparatorError> {
+        let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*runtime {
+            return Ok(runtime.clone());
+        }
+        let unusable = |message: String| SeparatorError::RuntimeUnusable { path: path.to_owned(), message };
+        // By absolute path, so that the loader cannot pick some other plugin's library.
+        let path = std::path::absolute(path).map_err(|error| unusable(error.to_string()))?;
+        let builder = ort::init_from(&path).map_err(|error| unusable(error.to_string()))?;
+        let environment =
+            builder.with_name("unbraid").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
+        environment.set_log_level(LogLevel::Error);
+        let loaded = Arc::new(Runtime { environment, path });
+        *runtime = Some(loaded.clone());
+        Ok(loaded)
+    }
+
+    /// Path of the library that is in use.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// File name of the library as Unbraid ships it: a name of our own, because several plugins in one host may each
+/// bring a different `libonnxruntime`.
+pub fn runtime_library_name() -> &'static str {
+    if cfg!(windows) {
+        "unbraid_onnxruntime.dll"
+    } else if cfg!(target_os = "macos") {
+        "libunbraid_onnxruntime.dylib"
+    } else {
+        "libunbraid_onnxruntime.so"
+    }
+}
+
+/// The library's path: the environment variable [`RUNTIME_VARIABLE`] if it is set, else the first of `dirs` that has
+/// a file of the name [`runtime_library_name`].
+///
+/// # Errors
+/// [`SeparatorError::RuntimeNotFound`] lists the folders.
+///
+/// # Realtime
+/// Not safe: reads the environment and folders.
+pub fn find_runtime(dirs: &[PathBuf]) -> Result<PathBuf, SeparatorError> {
+    if let Some(path) = env::var_os(RUNTIME_VARIABLE).filter(|path| !path.is_empty()) {
+        return Ok(path.into());
+    }
+    dirs.iter()
+        .map(|dir| dir.join(runtime_library_name()))
+        .find(|path| path.is_file())
+        .ok_or_else(|| SeparatorError::RuntimeNotFound { searched: dirs.to_vec() })
+}

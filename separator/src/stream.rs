@@ -1,0 +1,146 @@
+//! A pipeline at the host's sample rate, one job at a time.
+
+use crate::{
+    Pipeline, SeparatorError,
+    pipeline::sanitise,
+    resampling::{Kernel, Resampler},
+    schedule::Schedule,
+};
+use std::sync::Arc;
+
+/// Resamples the mix to the model's rate and the stems back, and sees to it that the stems sum to the mix at the
+/// host's rate too.
+pub(crate) struct Stream {
+    pipeline: Pipeline,
+    schedule: Schedule,
+    /// None at equal rates.
+    resampling: Option<Resampling>,
+}
+
+struct Resampling {
+    /// `[channel]`
+    to_model: [Resampler; 2],
+    /// `[stem][channel]`
+    from_model: Vec<[Resampler; 2]>,
+    /// `[channel][sample]`, the mix of the last [`Schedule::delay`] host samples, then of the job at hand.
+    mix: [Vec<f32>; 2],
+    /// `[channel][sample]`, at the model's rate.
+    hop: [Vec<f32>; 2],
+    /// `[stem][channel][sample]`, at the model's rate.
+    hop_stems: Vec<[Vec<f32>; 2]>,
+}
+
+impl Stream {
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn new(pipeline: Pipeline, schedule: Schedule) -> Self {
+        let resampling = (!schedule.is_direct()).then(|| Resampling::new(&pipeline, &schedule));
+        let mut stream = Stream { pipeline, schedule, resampling };
+        stream.restart(0);
+        stream
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
+    pub fn restart(&mut self, job_idx: i64) {
+        self.pipeline.reset();
+        if let Some(resampling) = &mut self.resampling {
+            resampling.restart(&self.schedule, job_idx);
+        }
+    }
+
+    /// The mix of the next job, `[channel][sample]`, as long as the schedule says, in; as many samples of every stem,
+    /// `[stem][channel][sample]`, out, which end at [`Schedule::stems_end`] of that job.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn process_job(&mut self, mix: &mut [Vec<f32>; 2], stems: &mut [[Vec<f32>; 2]]) -> Result<(), SeparatorError> {
+        let len = mix[0].len();
+        stems.iter_mut().flatten().for_each(|samples| samples.resize(len, 0.0));
+        match &mut self.resampling {
+            None => self.pipeline.process_hop([&mix[0], &mix[1]], stems),
+            Some(resampling) => resampling.process_job(&mut self.pipeline, mix, stems),
+        }
+    }
+}
+
+impl Resampling {
+    fn new(pipeline: &Pipeline, schedule: &Schedule) -> Self {
+        let (host, model) = schedule.ratio();
+        let (half_width_in, half_width_out) = schedule.half_widths();
+        let (hop_len, job_len) = (pipeline.hop_len(), schedule.max_job_len() as usize);
+        // Half of the lower rate, in cycles per sample of each side.
+        let low = host.min(model) as f64 / 2.0;
+        let kernel_in = Arc::new(Kernel::new(half_width_in as usize, model as usize, low / host as f64));
+        let kernel_out = Arc::new(Kernel::new(half_width_out as usize, host as usize, low / model as f64));
+        // Model sample m lies at host sample (m P - c Q) / Q, host sample n at model sample (n Q + c Q) / P.
+        let offset = schedule.grid_offset() * model;
+        let to_model = || Resampler::new(kernel_in.clone(), host, model, -offset, job_len);
+        let from_model = || Resampler::new(kernel_out.clone(), model, host, offset, hop_len);
+        let silence = |len| [vec![0.0; len], vec![0.0; len]];
+        Resampling {
+            to_model: [to_model(), to_model()],
+            from_model: (0..pipeline.num_stems()).map(|_| [from_model(), from_model()]).collect(),
+            mix: silence(schedule.delay() as usize + job_len),
+            hop: silence(hop_len),
+            hop_stems: (0..pipeline.num_stems()).map(|_| silence(hop_len)).collect(),
+        }
+    }
+
+    fn restart(&mut self, schedule: &Schedule, job_idx: i64) {
+        let hop_len = schedule.hop_len();
+        for resampler in &mut self.to_model {
+            resampler.restart(schedule.job_end(job_idx - 1), job_idx * hop_len);
+        }
+        for resampler in self.from_model.iter_mut().flatten() {
+            // The pipeline gives the hop before the one that it takes.
+            resampler.restart((job_idx - 1) * hop_len, schedule.stems_end(job_idx - 1));
+        }
+        for mix in &mut self.mix {
+            mix.clear();
+            mix.resize(schedule.delay() as usize, 0.0);
+        }
+    }
+
+    fn process_job(
+        &mut self,
+        pipeline: &mut Pipeline,
+        mix: &mut [Vec<f32>; 2],
+        stems: &mut [[Vec<f32>; 2]],
+    ) -> Result<(), SeparatorError> {
+        for channel in 0..2 {
+            sanitise(&mut mix[channel]);
+            self.mix[channel].extend_from_slice(&mix[channel]);
+            self.to_model[channel].push(&mix[channel]);
+            self.to_model[channel].pull_into(&mut self.hop[channel]);
+        }
+        pipeline.process_hop([&self.hop[0], &self.hop[1]], &mut self.hop_stems)?;
+        let resamplers = self.from_model.iter_mut().flatten();
+        let hops = self.hop_stems.iter().flatten();
+        for ((resampler, hop), stem) in resamplers.zip(hops).zip(stems.iter_mut().flatten()) {
+            resampler.push(hop);
+            resampler.pull_into(stem);
+        }
+        self.share_remainder(stems);
+        Ok(())
+    }
+
+    /// What the resamplers took from the mix (most of it above 20 kHz) is shared out equally.
+    fn share_remainder(&mut self, stems: &mut [[Vec<f32>; 2]]) {
+        let share = 1.0 / stems.len() as f32;
+        for channel in 0..2 {
+            let len = stems[0][channel].len();
+            let remainder = &mut self.mix[channel][..len];
+            for stem in &*stems {
+                remainder.iter_mut().zip(&stem[channel]).for_each(|(rest, sample)| *rest -= sample);
+            }
+            for stem in &mut *stems {
+                stem[channel].iter_mut().zip(&*remainder).for_each(|(sample, rest)| *sample += rest * share);
+            }
+            self.mix[channel].drain(..len);
+        }
+    }
+}
