@@ -4,7 +4,7 @@ use crate::adam::Adam;
 use crate::network::NetworkConfig;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 use tch::{Tensor, nn::VarStore, no_grad};
 
 /// What a checkpoint says about its run, as JSON inside the file.
@@ -67,6 +67,12 @@ impl Checkpoint {
         let json: Vec<u8> = json.try_into()?;
         let state = serde_json::from_slice(&json).with_context(|| format!("{}: {META}", path.display()))?;
         Ok(Checkpoint { state, tensors })
+    }
+
+    /// Weights and statistics by name, without the optimizer's moments.
+    pub fn weights(&self) -> HashMap<String, Tensor> {
+        let is_weight = |name: &str| name != META && !name.starts_with("adam.");
+        self.tensors.iter().filter(|(n, _)| is_weight(n)).map(|(n, t)| (n.clone(), t.shallow_clone())).collect()
     }
 
     /// Puts the weights into a store (of a network of `state.network`), and the moments into an optimizer.

@@ -167,11 +167,14 @@ struct DrawnStems {
 /// other is taken to hold it, and the example says so.
 fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStems {
     let together = rng.random_bool(0.3);
-    let has_bass: Vec<usize> = (0..songs.len()).filter(|i| songs[*i].stems[BASS].is_some()).collect();
-    let any: Vec<usize> = (0..songs.len()).collect();
+    let with = |stem_idx: usize| (0..songs.len()).filter(|i| songs[*i].stems[stem_idx].is_some()).collect();
+    let songs_with: [Vec<usize>; 4] = std::array::from_fn(with);
+    let has_bass = &songs_with[BASS];
     let want_bass = !has_bass.is_empty() && rng.random_bool(0.7);
-    let pick = |from: &[usize], rng: &mut StdRng| *from.choose(rng).expect("songs are not empty");
-    let accompaniment = pick(if want_bass { &has_bass } else { &any }, rng);
+    let pick = |from: &[usize], rng: &mut StdRng| {
+        *from.choose_weighted(rng, |i| songs[*i].weight).expect("every stem is in some song")
+    };
+    let accompaniment = pick(if want_bass { has_bass } else { &songs_with[OTHER] }, rng);
     let common_position = random_position(&songs[accompaniment], num_samples, rng);
     let speed = random_speed(rng);
     let mut all_known = true;
@@ -180,9 +183,9 @@ fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStem
         let song_idx = match stem_idx {
             _ if together => accompaniment,
             OTHER => accompaniment,
-            BASS if want_bass => pick(&has_bass, rng),
+            BASS if want_bass => pick(has_bass, rng),
             BASS => accompaniment,
-            _ => pick(&any, rng),
+            _ => pick(&songs_with[stem_idx], rng),
         };
         let song = &songs[song_idx];
         let mut position = if together { common_position } else { random_position(song, num_samples, rng) };

@@ -34,8 +34,6 @@ pub struct Loss {
     pub mse: Tensor,
     /// Mean squared distance of the masks' sum from 1; a scalar.
     pub mask_sum: Tensor,
-    /// `[B][stem]` Squared error of each stem, in parts of the mix's energy.
-    pub stem_errors: Tensor,
 }
 
 /// `masks`: `[B][S][stem][channel][bin][cell]`, 0..=1.
@@ -70,9 +68,82 @@ pub fn loss(masks: &Tensor, forms: &Forms) -> Loss {
     let together: Tensor = (stem(0) + stem(1) + stem(4)) * (2.0 / 6.0) + stem(5) * (1.0 / 6.0);
     let unknown: Tensor = 1.0 - &forms.all_known;
     let mse = &forms.all_known * apart + unknown * together;
-    Loss {
-        mse: mse.mean(Kind::Float),
-        mask_sum: (sum - 1.0).square().mean(Kind::Float),
-        stem_errors: errors.narrow(1, 0, 4).detach(),
+    Loss { mse: mse.mean(Kind::Float), mask_sum: (sum - 1.0).square().mean(Kind::Float) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Example, ExampleMaker};
+    use crate::grid::{Grid, NUM_CELLS};
+    use crate::loader::Batch;
+    use num_complex::Complex;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+    use slicqt::{Design, Plan, forward_whole};
+
+    const NUM_SLICES: usize = 3;
+
+    /// Four stems of noise, `[stem][channel][sample]`.
+    fn noise_stems(plan: &Plan<f32>, rng: &mut StdRng) -> Vec<[Vec<f32>; 2]> {
+        let mut channel = || (0..NUM_SLICES * plan.hop_len()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
+        (0..4).map(|_| [channel(), channel()]).collect()
+    }
+
+    fn loss_of(example: Example, masks: &[f32], num_bins: usize) -> f64 {
+        let batch = Batch::new(&[example], NUM_SLICES, num_bins);
+        let shape = [1, NUM_SLICES as i64, 4, 2, num_bins as i64, NUM_CELLS as i64];
+        loss(&Tensor::from_slice(masks).reshape(shape), &batch.forms).mse.double_value(&[])
+    }
+
+    /// Mean over the sums `[[stem]]` of the squared error of their estimates, from the coefficients themselves.
+    fn direct(plan: &Plan<f32>, grid: &Grid, stems: &[[Vec<f32>; 2]], masks: &[f32], sums: &[&[usize]]) -> f64 {
+        let num_coefs = plan.num_coefs();
+        let (mut error, mut energy) = (0f64, 0f64);
+        for channel in 0..2 {
+            let y: Vec<Vec<Complex<f32>>> = stems.iter().map(|s| forward_whole(plan, &s[channel])).collect();
+            for s in 0..NUM_SLICES {
+                let expanded: Vec<Vec<f32>> = (0..4)
+                    .map(|k| {
+                        let at = ((s * 4 + k) * 2 + channel) * grid.len();
+                        let mut masks_of_stem = vec![0.0; num_coefs];
+                        grid.expand_into(&masks[at..at + grid.len()], &mut masks_of_stem);
+                        masks_of_stem
+                    })
+                    .collect();
+                for i in 0..num_coefs {
+                    let weight = plan.coef_energy_weights()[i] as f64;
+                    let y: Vec<Complex<f32>> = y.iter().map(|y| y[s * num_coefs + i]).collect();
+                    let x: Complex<f32> = y.iter().sum();
+                    energy += weight * x.norm_sqr() as f64;
+                    for sum in sums {
+                        let residual: Complex<f32> = sum.iter().map(|&k| x * expanded[k][i] - y[k]).sum();
+                        error += weight * residual.norm_sqr() as f64 / sums.len() as f64;
+                    }
+                }
+            }
+        }
+        error / energy
+    }
+
+    #[test]
+    fn quadratic_form_is_the_sum_over_combinations() {
+        let plan = Plan::<f32>::new(&Design::mel_32()).unwrap();
+        let grid = Grid::new(&plan);
+        let mut rng = StdRng::seed_from_u64(5);
+        let stems = noise_stems(&plan, &mut rng);
+        let masks: Vec<f32> = (0..NUM_SLICES * 8 * grid.len()).map(|_| rng.random()).collect();
+        let mut maker = ExampleMaker::new(&plan, &grid);
+
+        let all: Vec<Vec<usize>> = (1u32..15).map(|set| (0..4).filter(|k| set >> k & 1 == 1).collect()).collect();
+        let apart: Vec<&[usize]> = all.iter().map(Vec::as_slice).collect();
+        assert_eq!(apart.len(), 14);
+        let expected = direct(&plan, &grid, &stems, &masks, &apart);
+        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, true), &masks, grid.num_bins);
+        assert!((got / expected - 1.0).abs() < 1e-4, "{got} against {expected}");
+
+        let together: Vec<&[usize]> = vec![&[0], &[1], &[2, 3], &[0, 1], &[0, 2, 3], &[1, 2, 3]];
+        let expected = direct(&plan, &grid, &stems, &masks, &together);
+        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, false), &masks, grid.num_bins);
+        assert!((got / expected - 1.0).abs() < 1e-4, "{got} against {expected}");
     }
 }

@@ -4,15 +4,20 @@
 mod adam;
 mod checkpoint;
 mod example;
+mod export;
 mod grid;
 mod loader;
 mod loss;
 mod network;
+mod onnx;
+mod parity;
 mod songs;
 mod train;
+#[cfg(test)]
+mod train_tests;
 mod validate;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use checkpoint::RunState;
 use clap::{Parser, Subcommand};
 use network::NetworkConfig;
@@ -34,16 +39,36 @@ enum Command {
         song without bass is taken to have it inside other.\n\nExample:\n  cargo xtask train --data stems/train \
         --valid stems/valid --out work/first --steps 4000")]
     Train(TrainArgs),
+    /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
+    #[command(after_help = "Example:\n  cargo xtask train export --checkpoint work/first/best.safetensors \
+        --out models/first --licence CC0-1.0")]
+    Export(ExportArgs),
+}
+
+#[derive(clap::Args)]
+struct ExportArgs {
+    /// Checkpoint to export
+    #[arg(long)]
+    checkpoint: PathBuf,
+    /// Model folder; its name becomes the model's name
+    #[arg(long)]
+    out: PathBuf,
+    /// Licence of the weights, as the training data allows it
+    #[arg(long)]
+    licence: String,
+    /// Folder of songs whose scores go into the manifest (may be given several times)
+    #[arg(long)]
+    valid: Vec<songs::DataFolder>,
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// Folder of songs to train on (may be given several times)
+    /// Folder of songs to train on, DIR or DIR=WEIGHT (may be given several times)
     #[arg(long, required = true)]
-    data: Vec<PathBuf>,
+    data: Vec<songs::DataFolder>,
     /// Folder of songs to judge by after every epoch (may be given several times)
     #[arg(long, required = true)]
-    valid: Vec<PathBuf>,
+    valid: Vec<songs::DataFolder>,
     /// Folder for checkpoints and the log
     #[arg(long, default_value = "work/train")]
     out: PathBuf,
@@ -88,7 +113,30 @@ struct TrainArgs {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Train(args) => train_command(args),
+        Command::Export(args) => export_command(&args),
     }
+}
+
+fn export_command(args: &ExportArgs) -> Result<()> {
+    let checkpoint = checkpoint::Checkpoint::open(&args.checkpoint)?;
+    let run = &checkpoint.state;
+    let design = train::design(&run.transform)?;
+    let plan = slicqt::Plan::<f32>::new(&design)?;
+    let grid = grid::Grid::new(&plan);
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let graph = args.out.join("model.onnx");
+    let num_nodes = export::write_graph(&checkpoint, &plan, &grid, &graph)?;
+    let name = args.out.file_name().unwrap_or_default().to_string_lossy();
+    let mut manifest = export::manifest(&name, &args.licence, run, &design, &plan, &graph)?;
+    for song in songs::load(&args.valid, design.sample_rate_hz as u32, |_| ())? {
+        let scores = train::score_checkpoint(&checkpoint, &plan, &grid, &song)?;
+        manifest.scores.insert(song.name.clone(), scores);
+    }
+    manifest.write(&args.out)?;
+    let model = models::Model::load(&args.out)?;
+    let worst = parity::check(&checkpoint, &plan, &grid, &model)?;
+    println!("{}: {num_nodes} operations, masks within {worst:.1e} of the network's", graph.display());
+    Ok(())
 }
 
 fn train_command(args: TrainArgs) -> Result<()> {
@@ -115,7 +163,7 @@ fn train_command(args: TrainArgs) -> Result<()> {
             learning_rate: args.learning_rate,
             batch_slices: args.batch_slices,
             seed: args.seed,
-            data: args.data.iter().map(|d| d.display().to_string()).collect(),
+            data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
         },
         data: args.data,
         valid: args.valid,

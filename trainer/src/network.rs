@@ -200,3 +200,45 @@ pub fn num_parameters(vs: &nn::VarStore) -> usize {
 pub fn to_cpu(tensor: &Tensor) -> Tensor {
     tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn small_network(vs: &nn::VarStore) -> Network {
+        let config =
+            NetworkConfig { num_bins: 33, channels: [4, 6, 8, 8], projection_len: 12, hidden_len: 10, num_layers: 2 };
+        Network::new(&vs.root(), &config)
+    }
+
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn looks_at_no_later_slice_and_streams_with_its_state() {
+        tch::manual_seed(3);
+        let vs = nn::VarStore::new(Device::Cpu);
+        let network = small_network(&vs);
+        let (num_slices, split) = (9, 5);
+        let features = Tensor::randn([num_slices, 4, 33, NUM_CELLS as i64], (Kind::Float, Device::Cpu));
+        let (masks, _) = network.forward(&features, 1, &network.zero_state(1), false);
+
+        let changed = features.copy();
+        let _ = changed.narrow(0, split, num_slices - split).fill_(3.0);
+        let (changed, _) = network.forward(&changed, 1, &network.zero_state(1), false);
+        let past = |t: &Tensor| t.narrow(0, 0, split);
+        assert_eq!(largest_difference(&past(&masks), &past(&changed)), 0.0, "the future changed the past");
+        assert!(largest_difference(&masks, &changed) > 1e-3, "the input matters at all");
+
+        let (first, state) = network.forward(&past(&features), 1, &network.zero_state(1), false);
+        let rest = features.narrow(0, split, num_slices - split);
+        let (second, _) = network.forward(&rest, 1, &state, false);
+        let streamed = Tensor::cat(&[first, second], 0);
+        assert!(largest_difference(&masks, &streamed) < 1e-6);
+        let (forgetful, _) = network.forward(&rest, 1, &network.zero_state(1), false);
+        let last = masks.narrow(0, split, num_slices - split);
+        assert!(largest_difference(&last, &forgetful) > 1e-5, "the state matters");
+    }
+}

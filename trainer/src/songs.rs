@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use audio::StemFolder;
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 /// Order of the stems in everything that the trainer makes.
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
@@ -24,20 +24,46 @@ pub struct Song {
     pub num_samples: usize,
     /// Share of the song's seconds in which its bass stem sounds.
     pub bass_activity: f64,
+    /// How often it is drawn, relative to others.
+    pub weight: f64,
 }
 
-/// Reads every song folder below `dirs`, in order of name. `progress` hears each song's name.
-pub fn load(dirs: &[PathBuf], sample_rate_hz: u32, mut progress: impl FnMut(&str)) -> Result<Vec<Song>> {
+/// A folder of songs, and how often they are drawn, all together, relative to other folders.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its weight.
+    pub weight: f64,
+}
+
+impl FromStr for DataFolder {
+    type Err = String;
+
+    /// `DIR` or `DIR=WEIGHT`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, weight) = text.rsplit_once('=').unwrap_or((text, "1"));
+        match weight.parse::<f64>() {
+            Ok(weight) if weight.is_finite() && weight > 0.0 => Ok(DataFolder { path: path.into(), weight }),
+            _ => Err(format!("expected DIR or DIR=WEIGHT with a weight above 0, got the weight {weight:?}")),
+        }
+    }
+}
+
+/// Reads every song folder below the folders, in order of name. `progress` hears each song's name.
+pub fn load(folders: &[DataFolder], sample_rate_hz: u32, mut progress: impl FnMut(&str)) -> Result<Vec<Song>> {
     let mut songs = Vec::new();
-    for dir in dirs {
-        for folder in StemFolder::open_all(dir)? {
-            let song = load_song(&folder, sample_rate_hz)?;
+    for DataFolder { path, weight } in folders {
+        let song_folders = StemFolder::open_all(path)?;
+        for folder in &song_folders {
+            let mut song = load_song(folder, sample_rate_hz)?;
+            song.weight = weight / song_folders.len() as f64;
             progress(&song.name);
             songs.push(song);
         }
     }
-    if songs.is_empty() {
-        bail!("no song folders in {dirs:?}: expected DIR/SONG/{{vocals,drums,bass,other}}.{{wav,flac,ogg}}");
+    if songs.is_empty() && !folders.is_empty() {
+        bail!("no song folders in {folders:?}: expected DIR/SONG/{{vocals,drums,bass,other}}.{{wav,flac,ogg}}");
     }
     Ok(songs)
 }
@@ -63,7 +89,7 @@ fn load_song(folder: &StemFolder, sample_rate_hz: u32) -> Result<Song> {
         let active = (0..num_seconds).filter(|s| power(bass, s * second, second) > SILENCE).count();
         active as f64 / num_seconds.max(1) as f64
     });
-    Ok(Song { name: folder.name(), stems, num_samples, bass_activity })
+    Ok(Song { name: folder.name(), stems, num_samples, bass_activity, weight: 1.0 })
 }
 
 /// Reads `num_samples` from `position`, the first at a fraction of a sample, at `speed` times the original pitch and

@@ -5,12 +5,12 @@ use crate::checkpoint::{self, Checkpoint, RunState};
 use crate::grid::Grid;
 use crate::loader::{Batch, BatchConfig, Loader, make_batch};
 use crate::network::{Network, num_parameters};
-use crate::songs::{self, STEMS};
+use crate::songs::{self, DataFolder, STEMS};
 use crate::{example::ExampleMaker, loss, validate};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use slicqt::{Design, Plan};
-use std::{fs, io::Write, path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, time::Instant};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
 /// Weight of the mask-sum loss beside the complex MSE.
@@ -25,9 +25,9 @@ const STATISTICS_BATCHES: u64 = 12;
 /// What `trainer train` was asked for.
 pub struct TrainConfig {
     /// Folders of songs.
-    pub data: Vec<PathBuf>,
+    pub data: Vec<DataFolder>,
     /// Folders of songs to judge by.
-    pub valid: Vec<PathBuf>,
+    pub valid: Vec<DataFolder>,
     /// Where checkpoints and logs go.
     pub out: PathBuf,
     /// State of a new run; a checkpoint in `out` takes its place.
@@ -63,13 +63,15 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let resumed = if last.is_file() { Some(Checkpoint::open(&last)?) } else { None };
     if let Some(checkpoint) = &resumed {
         let total_steps = config.run.total_steps;
-        config.run = RunState { total_steps, ..checkpoint.state.clone() };
+        let data = config.run.data;
+        config.run = RunState { total_steps, data, ..checkpoint.state.clone() };
         eprintln!("resuming {} at step {} of {total_steps}", last.display(), config.run.step);
     }
     let plan = Plan::<f32>::new(&design(&config.run.transform)?)?;
     let grid = Grid::new(&plan);
     let spinner = ProgressBar::new_spinner().with_message("reading songs");
-    let read = |dirs: &[PathBuf]| songs::load(dirs, 44_100, |name| spinner.set_message(format!("read {name}")));
+    let read =
+        |folders: &[DataFolder]| songs::load(folders, 44_100, |name| spinner.set_message(format!("read {name}")));
     let (songs, valid) = (read(&config.data)?, read(&config.valid)?);
     spinner.finish_and_clear();
     let minutes = |songs: &[songs::Song]| songs.iter().map(|s| s.num_samples).sum::<usize>() as f64 / 44_100.0 / 60.0;
@@ -115,6 +117,20 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Global SDR by stem of a song, separated with a checkpoint's network.
+pub fn score_checkpoint(
+    checkpoint: &Checkpoint,
+    plan: &Plan<f32>,
+    grid: &Grid,
+    song: &songs::Song,
+) -> Result<BTreeMap<String, f64>> {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let network = Network::new(&vs.root(), &checkpoint.state.network);
+    checkpoint.restore(&vs, None)?;
+    let scores = validate::separate_and_score(&network, plan, grid, song, Device::Cpu);
+    Ok(STEMS.iter().zip(scores).filter_map(|(name, db)| Some((name.to_string(), db?))).collect())
 }
 
 /// Means over an epoch.
