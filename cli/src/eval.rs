@@ -76,7 +76,7 @@ fn evaluate(
 ) -> Result<SongReport> {
     let mut reader = song.reader()?;
     let sample_rate_hz = reader.sample_rate_hz();
-    let mut separator = FileSeparator::new(installation.pipeline()?, f64::from(sample_rate_hz))?;
+    let mut separator = FileSeparator::new(installation.pipeline()?, f64::from(sample_rate_hz));
     let bar = song_bar(&song.name(), reader.num_samples());
 
     let mut meters = [SdrMeter::new(); STEM_NAMES.len()];

@@ -120,7 +120,7 @@ fn separate(
 ) -> Result<()> {
     let mut reader = AudioReader::open(song)?;
     let sample_rate_hz = reader.sample_rate_hz();
-    let mut separator = FileSeparator::new(installation.pipeline()?, f64::from(sample_rate_hz))?;
+    let mut separator = FileSeparator::new(installation.pipeline()?, f64::from(sample_rate_hz));
     std::fs::create_dir_all(dir)
         .map_err(|error| anyhow!("{}: could not create the folder for the stems: {error}", dir.display()))?;
     let mut writers = Vec::with_capacity(stems.len());
