@@ -1,1 +1,9 @@
-//! placeholder
+//! The built plugin in real hosts, end to end: an in-process CLAP host, a song whose stems are known, and what the tests
+//! measure with. The tests themselves lie in `tests/`, the demo program in `src/bin/demo`.
+#![warn(missing_docs)]
+
+pub mod host;
+pub mod measure;
+pub mod places;
+pub mod signal;
+pub mod song;

@@ -1,0 +1,43 @@
+//! Where the tests find what the build made, and the data that only some checkouts have.
+
+use std::path::{Path, PathBuf};
+
+/// The bundled CLAP plugin. `UNBRAID_CLAP` points at another one.
+pub fn clap() -> PathBuf {
+    let path = match std::env::var_os("UNBRAID_CLAP") {
+        Some(path) => PathBuf::from(path),
+        None => target().join("bundled/clap/Unbraid/Unbraid.clap"),
+    };
+    assert!(path.exists(), "{} is not there: run `cargo xtask bundle` first", path.display());
+    path
+}
+
+/// The ONNX Runtime library that `cargo xtask setup` installs.
+pub fn onnxruntime() -> PathBuf {
+    let path = target().join("onnxruntime").join(separator::runtime_library_name());
+    assert!(path.exists(), "{} is not there: run `cargo xtask setup` first", path.display());
+    path
+}
+
+/// Cargo's target folder.
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// A folder of the data that lies beside the checkout, or `None`, with a note on the console, where there is none.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let path = root().join("../shared").join(path);
+    if !path.exists() {
+        println!("SKIPPED: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root of the workspace").to_path_buf()
+}
