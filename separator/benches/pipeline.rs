@@ -1,0 +1,59 @@
+//! What separation costs without a network: transforms, masks, resampling; and the audio thread's share.
+
+use divan::{Bencher, black_box};
+use separator::{Engine, EngineConfig, FileSeparator, Pipeline, testing::TestModel, testing::runtime};
+
+fn main() {
+    divan::main();
+}
+
+fn bark_model() -> (tempfile::TempDir, models::Model) {
+    let dir = tempfile::tempdir().unwrap();
+    let test_model = TestModel { design: slicqt::Design::bark_262(), ..TestModel::identity() };
+    let model = test_model.write(dir.path()).unwrap();
+    (dir, model)
+}
+
+/// One hop of bark-262, 205 ms of music.
+#[divan::bench]
+fn hop(bencher: Bencher) {
+    let (_dir, model) = bark_model();
+    let mut pipeline = Pipeline::new(&runtime(), &model).unwrap();
+    let hop = vec![0.1; pipeline.hop_len()];
+    let mut stems = vec![[hop.clone(), hop.clone()]; pipeline.num_stems()];
+    bencher.bench_local(|| pipeline.process_hop([black_box(&hop), &hop], &mut stems).unwrap());
+}
+
+/// One second through the whole-file separator, by the sample rate.
+#[divan::bench(args = [44_100, 48_000, 96_000, 192_000], sample_count = 10)]
+fn second(bencher: Bencher, sample_rate_hz: usize) {
+    let (_dir, model) = bark_model();
+    let pipeline = Pipeline::new(&runtime(), &model).unwrap();
+    let mut separator = FileSeparator::new(pipeline, sample_rate_hz as f64);
+    let second = vec![0.1; sample_rate_hz];
+    bencher.bench_local(|| separator.push([black_box(&second), &second], &mut |_| ()).unwrap());
+}
+
+/// Opening a model with an empty graph.
+#[divan::bench(sample_count = 10)]
+fn open(bencher: Bencher) {
+    let (_dir, model) = bark_model();
+    let runtime = runtime();
+    bencher.bench_local(|| Pipeline::new(&runtime, &model).unwrap());
+}
+
+/// One block of 512 on the audio thread (11.6 ms of music), stems present.
+#[divan::bench]
+fn block(bencher: Bencher) {
+    let (_dir, model) = bark_model();
+    let config = EngineConfig { sample_rate_hz: 44_100.0, max_block_len: 512 };
+    let (_engine, mut audio) = Engine::start(runtime(), &model, &config).unwrap();
+    let input = vec![0.1; 512];
+    let mut output = vec![vec![0.0; 512]; 10];
+    bencher.bench_local(|| {
+        let mut channels = output.iter_mut().map(Vec::as_mut_slice);
+        let mut stereo = || [channels.next().unwrap(), channels.next().unwrap()];
+        let (delayed, mut stems) = (stereo(), [stereo(), stereo(), stereo(), stereo()]);
+        audio.process_into([black_box(&input), &input], delayed, &mut stems, true)
+    });
+}

@@ -1,0 +1,168 @@
+//! A worker that is late, slow, dead, or was never there.
+
+mod common;
+use common::*;
+use separator::{AudioSide, Engine, EngineState, latency_samples, testing::TestModel};
+use std::time::{Duration, Instant};
+
+const RATE: f64 = 44_100.0;
+const BLOCK_LEN: usize = 256;
+
+/// Streams in real time (one block, then sleep as long as it lasts) until `num_blocks` have passed.
+fn stream(audio: &mut AudioSide, input: &Stereo, output: &mut Output, num_blocks: usize) {
+    let start = Instant::now();
+    for block in 0..num_blocks {
+        let position = output.delayed[0].len();
+        let input = input.each_ref().map(|channel| &channel[position..position + BLOCK_LEN]);
+        output.process(audio, input, false);
+        let due = Duration::from_secs_f64((block + 1) as f64 * BLOCK_LEN as f64 / RATE);
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+    }
+}
+
+/// Every stem sample lies between the separated one (the mix in the vocals, silence elsewhere) and a quarter of the
+/// mix: in the fade, on the line between them.
+fn assert_aligned(output: &Output) -> (usize, usize) {
+    let (mut num_separated, mut num_replaced) = (0, 0);
+    let mut last_presence = 1.0;
+    for n in 0..output.delayed[0].len() {
+        let mix = output.delayed[0][n];
+        if mix.abs() < 0.05 {
+            continue;
+        }
+        let [vocals, drums, bass, other] = output.stems.each_ref().map(|stem| stem[0][n] / mix);
+        assert!((drums - bass).abs() < 1e-2 && (drums - other).abs() < 1e-2, "sample {n}: {drums} {bass} {other}");
+        assert!((vocals + drums + bass + other - 1.0).abs() < 1e-3, "sample {n} does not sum to the mix");
+        let presence = 1.0 - 4.0 * drums;
+        assert!((-0.01..1.01).contains(&presence), "sample {n}: not aligned, {presence}");
+        assert!((presence - last_presence).abs() < 0.2, "sample {n}: a jump from {last_presence} to {presence}");
+        last_presence = presence;
+        num_separated += usize::from(presence > 0.99);
+        num_replaced += usize::from(presence < 0.01);
+    }
+    (num_separated, num_replaced)
+}
+
+fn identity() -> (tempfile::TempDir, Engine, AudioSide) {
+    let (dir, model) = write_model(&TestModel::identity());
+    let (engine, audio) = start(&model, RATE, BLOCK_LEN);
+    (dir, engine, audio)
+}
+
+#[test]
+fn late_hops_are_replaced_by_the_mix_and_everything_stays_aligned() {
+    let (_dir, model) = write_model(&TestModel::identity());
+    // A long announced block gives the worker 186 ms, so that a busy machine does not look like a slow worker.
+    let (engine, mut audio) = start(&model, RATE, 8192);
+    wait_until_running(&engine);
+    let input = noise(900 * BLOCK_LEN, 1);
+    let mut output = Output::new();
+    stream(&mut audio, &input, &mut output, 150);
+    assert_eq!(output.num_missing, 0, "the worker keeps up at first");
+    assert_eq!(engine.status().late_hops, 0);
+    // Hops last 23 ms: no budget can hide 60 ms for ever.
+    engine.delay_jobs(Duration::from_millis(60));
+    stream(&mut audio, &input, &mut output, 250);
+    let late_hops = engine.status().late_hops;
+    assert!(late_hops > 5, "{late_hops}");
+    engine.delay_jobs(Duration::ZERO);
+    stream(&mut audio, &input, &mut output, 100);
+    let (late_hops, num_missing) = (engine.status().late_hops, output.num_missing);
+    stream(&mut audio, &input, &mut output, 150);
+    assert_eq!(engine.status().late_hops, late_hops, "it catches up");
+    assert_eq!(output.num_missing, num_missing);
+    let (num_separated, num_replaced) = assert_aligned(&output);
+    assert!(num_separated > 50_000 && num_replaced > 10_000, "{num_separated} {num_replaced}");
+    assert_eq!(engine.status().state, EngineState::Running);
+}
+
+#[test]
+fn killed_worker_leaves_the_mix_and_a_message() {
+    for wait in [false, true] {
+        let (_dir, engine, mut audio) = identity();
+        wait_until_running(&engine);
+        let input = noise(500 * BLOCK_LEN, 2);
+        let mut output = Output::new();
+        stream(&mut audio, &input, &mut output, 100);
+        engine.kill_worker();
+        let start = Instant::now();
+        let latency = audio.latency_samples();
+        let mut status = Default::default();
+        for _ in 0..300 {
+            let position = output.delayed[0].len();
+            let input = input.each_ref().map(|channel| &channel[position..position + BLOCK_LEN]);
+            status = output.process(&mut audio, input, wait);
+            if !wait {
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "an offline render does not wait for the dead");
+        assert!(status.has_failed && !status.is_running && status.num_missing == BLOCK_LEN);
+        let EngineState::Failed(message) = engine.status().state else { panic!("{:?}", engine.status()) };
+        assert!(message.contains("killed by a test") && message.contains("activate"), "{message}");
+        let (num_separated, num_replaced) = assert_aligned(&output);
+        assert!(num_separated > 10_000 && num_replaced > 10_000, "{num_separated} {num_replaced}");
+        assert_eq!(output.delayed[0][latency..], input[0][..output.delayed[0].len() - latency]);
+    }
+}
+
+#[test]
+fn without_a_worker_the_stems_are_quarters_of_the_delayed_mix() {
+    let mut audio = AudioSide::passthrough(1000, BLOCK_LEN);
+    let input = noise(5000, 3);
+    let output = render(&mut audio, &input, || 300);
+    assert_eq!(output.delayed[1][1000..], input[1][..4000]);
+    assert!(output.stems.iter().all(|stem| stem[1].iter().zip(&output.delayed[1]).all(|(s, m)| *s == m / 4.0)));
+    assert_eq!(output.num_missing, 5000);
+}
+
+#[test]
+fn model_that_cannot_be_opened_is_reported_and_the_mix_passes() {
+    let (dir, mut model) = write_model(&TestModel::identity());
+    // Behind the hash check's back.
+    std::fs::write(dir.path().join("model.onnx"), b"not a graph").unwrap();
+    let (engine, mut audio) = start(&model, RATE, BLOCK_LEN);
+    let output = render(&mut audio, &noise(10_000, 4), || 512);
+    let EngineState::Failed(message) = engine.status().state else { panic!("{:?}", engine.status()) };
+    assert!(message.contains("model.onnx") && message.contains("nstall"), "{message}");
+    let latency = latency_samples(&model.manifest, RATE, BLOCK_LEN);
+    assert_eq!(output.delayed[0][latency..], noise(10_000, 4)[0][..10_000 - latency]);
+
+    model.manifest.stems[2] = "guitar".into();
+    let config = separator::EngineConfig { sample_rate_hz: RATE, max_block_len: BLOCK_LEN };
+    let refusal = Engine::start(separator::testing::runtime(), &model, &config).err().unwrap().to_string();
+    assert!(refusal.contains("stems") && refusal.contains("guitar") && refusal.contains("bass"), "{refusal}");
+}
+
+#[test]
+fn realtime_never_waits_however_slow_the_worker_is() {
+    let (_dir, engine, mut audio) = identity();
+    engine.delay_jobs(Duration::from_millis(300));
+    let input = noise(200 * BLOCK_LEN, 5);
+    let mut output = Output::new();
+    let mut longest = Duration::ZERO;
+    for position in (0..input[0].len()).step_by(BLOCK_LEN) {
+        let block = input.each_ref().map(|channel| &channel[position..position + BLOCK_LEN]);
+        let start = Instant::now();
+        output.process(&mut audio, block, false);
+        longest = longest.max(start.elapsed());
+    }
+    // The machine may take the thread away for a while, but not for one of the worker's jobs.
+    assert!(longest < Duration::from_millis(150), "{longest:?}");
+}
+
+#[test]
+fn resets_in_quick_succession_do_not_use_up_the_jobs() {
+    let (_dir, engine, mut audio) = identity();
+    wait_until_running(&engine);
+    let input = noise(60_000, 6);
+    for round in 0..50 {
+        let len = 300 + 517 * round;
+        let mut output = Output::new();
+        output.process(&mut audio, input.each_ref().map(|channel| &channel[..len]), false);
+        audio.reset();
+    }
+    let output = render(&mut audio, &input, || BLOCK_LEN);
+    assert_eq!(output.num_missing, 0);
+    assert!(error_db(&output.delayed[0], &output.stems[0][0]) < -100.0);
+}
