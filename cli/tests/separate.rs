@@ -45,9 +45,9 @@ fn files_of_every_kind() {
         ("stereo_44100.mp3", 100.0),
         ("stereo_44100.m4a", 100.0),
         // These begin and end abruptly: what lies above the music band is lost in the resampler.
-        ("mono_48000.ogg", 70.0),
-        ("mono_48000.mp3", 70.0),
-        ("mono_48000.m4a", 70.0),
+        ("mono_48000.ogg", 65.0),
+        ("mono_48000.mp3", 65.0),
+        ("mono_48000.m4a", 65.0),
     ] {
         let song = fixture(name);
         let out = format!("out_{name}");
@@ -88,7 +88,7 @@ fn files_of_every_short_length() {
     assert!(outcome.is_success, "{}", outcome.stderr);
     assert_eq!(outcome.stdout.lines().count(), songs.len());
     for song in &songs[1..] {
-        check_stems(song, &workplace.path("out").join(song.file_stem().unwrap()), 120.0);
+        check_stems(song, &workplace.path("out").join(song.file_stem().unwrap()), 110.0);
     }
     assert_eq!(read_all(workplace.path("out/0/bass.wav")).unwrap().samples[0].len(), 0);
 }
