@@ -1,6 +1,7 @@
 //! One file that holds everything a run needs to go on, written beside and renamed: it is old or new, never half.
 
 use crate::adam::Adam;
+use crate::average::{Average, averaged_variable};
 use crate::network::NetworkConfig;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -36,12 +37,13 @@ pub struct RunState {
 
 const META: &str = "run_state_json";
 
-/// Writes weights, Adam's moments and the state of the run.
-pub fn save(path: &Path, vs: &VarStore, adam: &Adam, state: &RunState) -> Result<()> {
+/// Writes weights, their average, Adam's moments and the state of the run.
+pub fn save(path: &Path, vs: &VarStore, average: &Average, adam: &Adam, state: &RunState) -> Result<()> {
     let json = serde_json::to_vec(state)?;
     let mut tensors: Vec<(String, Tensor)> = vs.variables().into_iter().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     tensors.extend(adam.named_moments());
+    tensors.extend(average.named());
     tensors.push((META.to_owned(), Tensor::from_slice(&json)));
     let tensors: Vec<(String, Tensor)> =
         tensors.into_iter().map(|(n, t)| (n, t.detach().to_device(tch::Device::Cpu))).collect();
@@ -69,30 +71,43 @@ impl Checkpoint {
         Ok(Checkpoint { state, tensors })
     }
 
-    /// Weights and statistics by name, without the optimizer's moments.
-    pub fn weights(&self) -> HashMap<String, Tensor> {
-        let is_weight = |name: &str| name != META && !name.starts_with("adam.");
-        self.tensors.iter().filter(|(n, _)| is_weight(n)).map(|(n, t)| (n.clone(), t.shallow_clone())).collect()
+    /// The averaged weights and statistics, by name: what is exported.
+    pub fn averaged_weights(&self) -> HashMap<String, Tensor> {
+        let averaged = |(name, tensor): &(String, Tensor)| {
+            averaged_variable(name).map(|name| (name.to_owned(), tensor.shallow_clone()))
+        };
+        self.tensors.iter().filter_map(averaged).collect()
     }
 
-    /// Puts the weights into a store (of a network of `state.network`), and the moments into an optimizer.
-    pub fn restore(&self, vs: &VarStore, adam: Option<&mut Adam>) -> Result<()> {
-        let find = |name: &str| self.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t);
-        for (name, mut variable) in vs.variables() {
-            let Some(value) = find(&name) else { bail!("checkpoint: weight {name} is missing") };
-            if value.size() != variable.size() {
-                bail!("checkpoint: {name}: expected shape {:?}, got {:?}", variable.size(), value.size());
+    /// Puts the averaged weights into a store of a network of `state.network`.
+    pub fn restore_average(&self, vs: &VarStore) -> Result<()> {
+        copy_into(vs, &self.averaged_weights())
+    }
+
+    /// Puts the weights into a store of a network of `state.network`, and what belongs to them beside it.
+    pub fn restore(&self, vs: &VarStore, average: &mut Average, adam: &mut Adam) -> Result<()> {
+        let weights: HashMap<String, Tensor> =
+            self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        copy_into(vs, &weights)?;
+        average.start_over(); // for checkpoints from before there was an average
+        average.restore(&self.tensors);
+        for (name, value) in self.tensors.iter().filter(|(n, _)| n.starts_with("adam.")) {
+            if !adam.set_moment(name, value) {
+                bail!("checkpoint: {name} belongs to no weight of this network");
             }
-            no_grad(|| variable.copy_(value));
         }
-        if let Some(adam) = adam {
-            for (name, value) in self.tensors.iter().filter(|(n, _)| n.starts_with("adam.")) {
-                if !adam.set_moment(name, value) {
-                    bail!("checkpoint: {name} belongs to no weight of this network");
-                }
-            }
-            adam.step = self.state.step;
-        }
+        adam.step = self.state.step;
         Ok(())
     }
+}
+
+fn copy_into(vs: &VarStore, values: &HashMap<String, Tensor>) -> Result<()> {
+    for (name, mut variable) in vs.variables() {
+        let Some(value) = values.get(&name) else { bail!("checkpoint: weight {name} is missing") };
+        if value.size() != variable.size() {
+            bail!("checkpoint: {name}: expected shape {:?}, got {:?}", variable.size(), value.size());
+        }
+        no_grad(|| variable.copy_(value));
+    }
+    Ok(())
 }

@@ -207,6 +207,11 @@ fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStem
                 }
             }
             read_chunk(stem, position as f64, speed, gain, swap, &mut out);
+            if rng.random_bool(0.6) {
+                let width = rng.random_range(0.0..1.6);
+                let balance_db: f32 = rng.random_range(-2.0..2.0);
+                restage(&mut out, width, 10f32.powf(balance_db / 20.0));
+            }
         }
         if stem_idx == OTHER {
             // Is the bass line inside? It is if the song has no bass stem, or one that rests nearly always and here.
@@ -228,9 +233,19 @@ fn random_position(song: &Song, num_samples: usize, rng: &mut StdRng) -> usize {
     rng.random_range(0..song.num_samples.saturating_sub(num_samples).max(1))
 }
 
-/// Pitch and tempo together, by up to two semitones, for half of the draws.
+/// Puts a stem elsewhere on the stage: side times `width`, left times and right over `balance`.
+fn restage(stem: &mut [Vec<f32>; 2], width: f32, balance: f32) {
+    let [left, right] = stem;
+    for (l, r) in left.iter_mut().zip(right) {
+        let (mid, side) = (0.5 * (*l + *r), 0.5 * width * (*l - *r));
+        *l = balance * (mid + side);
+        *r = (mid - side) / balance;
+    }
+}
+
+/// Pitch and tempo together, by up to three semitones, for two draws in three.
 fn random_speed(rng: &mut StdRng) -> f64 {
-    if rng.random_bool(0.5) { 1.0 } else { 2f64.powf(rng.random_range(-2.0..2.0) / 12.0) }
+    if rng.random_bool(0.35) { 1.0 } else { 2f64.powf(rng.random_range(-3.0..3.0) / 12.0) }
 }
 
 /// `[bin]` A gentle equaliser: up to 1 dB per octave of tilt around 800 Hz, and a broad bump of up to 4 dB.

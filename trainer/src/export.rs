@@ -47,7 +47,7 @@ fn constant_as_is(graph: &mut GraphBuilder, tensor: &Tensor) -> Value {
 
 /// Writes the graph of a checkpoint; returns its number of operations.
 pub fn write_graph(checkpoint: &Checkpoint, plan: &Plan<f32>, grid: &Grid, path: &Path) -> Result<usize> {
-    let weights = Weights(checkpoint.weights());
+    let weights = Weights(checkpoint.averaged_weights());
     let config = &checkpoint.state.network;
     let mut graph = GraphBuilder::default();
     let g = &mut graph;

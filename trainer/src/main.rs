@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod adam;
+mod average;
 mod checkpoint;
 mod example;
 mod export;

@@ -8,6 +8,7 @@
 //! Shapes: features `[slice][input][bin][cell]` to masks `[slice][stem * channel][bin][cell]`.
 
 use crate::grid::NUM_CELLS;
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 use tch::nn::{self, Module, ModuleT, RNN};
 use tch::{Kind, Tensor};
@@ -42,6 +43,30 @@ pub const STRIDE: [i64; 2] = [2, 1];
 pub const PADDING: [i64; 2] = [1, 1];
 /// Masks per slice: stems times channels.
 pub const NUM_MASKS: i64 = 8;
+
+/// Share of the projected values that are dropped in training.
+const DROPOUT: f64 = 0.2;
+
+/// Whether the network learns.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode {
+    /// Batch norms follow the batch, and values are dropped as the seed has it (torch's own generator is one for the
+    /// whole process: a run that resumes could not be repeated).
+    Train {
+        /// Changes with every step.
+        dropout_seed: u64,
+    },
+    /// The network as it is shipped.
+    Apply,
+}
+
+/// 0 for values that are dropped, else what keeps the mean: one over the share that stays.
+fn dropout_factors(like: &Tensor, seed: u64) -> Tensor {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let kept = (1.0 / (1.0 - DROPOUT)) as f32;
+    let factors: Vec<f32> = (0..like.numel()).map(|_| if rng.random_bool(DROPOUT) { 0.0 } else { kept }).collect();
+    Tensor::from_slice(&factors).reshape(like.size()).to_device(like.device())
+}
 
 /// A transposed convolution without output padding (`nn` offers only square kernels).
 struct ConvTranspose {
@@ -150,8 +175,9 @@ impl Network {
         features: &Tensor,
         batch_size: i64,
         state: &nn::LSTMState,
-        train: bool,
+        mode: Mode,
     ) -> (Tensor, nn::LSTMState) {
+        let train = matches!(mode, Mode::Train { .. });
         let num_slices = features.size()[0];
         let padding = (self.config.padded_bins() - self.config.num_bins) as i64;
         let mut x = ((features - &self.feature_mean) * &self.feature_scale).constant_pad_nd([0, 0, 0, padding]);
@@ -165,6 +191,10 @@ impl Network {
         let middle = size[1] * size[2];
         let sequence = x.permute([0, 3, 1, 2]).reshape([batch_size, -1, middle]);
         let projected = self.project.forward(&sequence).relu();
+        let projected = match mode {
+            Mode::Train { dropout_seed } => &projected * dropout_factors(&projected, dropout_seed),
+            Mode::Apply => projected,
+        };
         let (remembered, state) = self.lstm.seq_init(&projected, state);
         let recalled = self.unproject.forward(&remembered).reshape([num_slices, size[3], size[1], size[2]]);
         x = x + recalled.permute([0, 2, 3, 1]);
@@ -223,21 +253,21 @@ mod tests {
         let network = small_network(&vs);
         let (num_slices, split) = (9, 5);
         let features = Tensor::randn([num_slices, 4, 33, NUM_CELLS as i64], (Kind::Float, Device::Cpu));
-        let (masks, _) = network.forward(&features, 1, &network.zero_state(1), false);
+        let (masks, _) = network.forward(&features, 1, &network.zero_state(1), Mode::Apply);
 
         let changed = features.copy();
         let _ = changed.narrow(0, split, num_slices - split).fill_(3.0);
-        let (changed, _) = network.forward(&changed, 1, &network.zero_state(1), false);
+        let (changed, _) = network.forward(&changed, 1, &network.zero_state(1), Mode::Apply);
         let past = |t: &Tensor| t.narrow(0, 0, split);
         assert_eq!(largest_difference(&past(&masks), &past(&changed)), 0.0, "the future changed the past");
         assert!(largest_difference(&masks, &changed) > 1e-3, "the input matters at all");
 
-        let (first, state) = network.forward(&past(&features), 1, &network.zero_state(1), false);
+        let (first, state) = network.forward(&past(&features), 1, &network.zero_state(1), Mode::Apply);
         let rest = features.narrow(0, split, num_slices - split);
-        let (second, _) = network.forward(&rest, 1, &state, false);
+        let (second, _) = network.forward(&rest, 1, &state, Mode::Apply);
         let streamed = Tensor::cat(&[first, second], 0);
         assert!(largest_difference(&masks, &streamed) < 1e-6);
-        let (forgetful, _) = network.forward(&rest, 1, &network.zero_state(1), false);
+        let (forgetful, _) = network.forward(&rest, 1, &network.zero_state(1), Mode::Apply);
         let last = masks.narrow(0, split, num_slices - split);
         assert!(largest_difference(&last, &forgetful) > 1e-5, "the state matters");
     }

@@ -4,7 +4,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::example::NUM_INPUTS;
 use crate::grid::{Grid, NUM_CELLS};
-use crate::network::{Network, to_cpu};
+use crate::network::{Mode, Network, to_cpu};
 use anyhow::{Result, bail};
 use models::Model;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -28,7 +28,7 @@ pub fn check(checkpoint: &Checkpoint, plan: &Plan<f32>, grid: &Grid, model: &Mod
     let mut graph = separator::Network::open(&runtime, model)?;
     let vs = nn::VarStore::new(Device::Cpu);
     let network = Network::new(&vs.root(), &checkpoint.state.network);
-    checkpoint.restore(&vs, None)?;
+    checkpoint.restore_average(&vs)?;
 
     let num_coefs = plan.num_coefs();
     let mut rng = StdRng::seed_from_u64(7);
@@ -46,7 +46,7 @@ pub fn check(checkpoint: &Checkpoint, plan: &Plan<f32>, grid: &Grid, model: &Mod
     }
     let shape = [NUM_SLICES as i64, NUM_INPUTS as i64, grid.num_bins as i64, NUM_CELLS as i64];
     let features = Tensor::from_slice(&features).reshape(shape);
-    let (cells, _) = no_grad(|| network.forward(&features, 1, &network.zero_state(1), false));
+    let (cells, _) = no_grad(|| network.forward(&features, 1, &network.zero_state(1), Mode::Apply));
     let cells: Vec<f32> = to_cpu(&cells).reshape([-1]).try_into().expect("a flat f32 tensor");
 
     let (mut expected, mut masks) = (vec![0.0; num_coefs], vec![f32::NAN; 8 * num_coefs]);

@@ -1,10 +1,11 @@
 //! The training loop.
 
 use crate::adam::Adam;
+use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, RunState};
 use crate::grid::Grid;
 use crate::loader::{Batch, BatchConfig, Loader, make_batch};
-use crate::network::{Network, num_parameters};
+use crate::network::{Mode, Network, num_parameters};
 use crate::songs::{self, DataFolder, STEMS};
 use crate::{example::ExampleMaker, loss, validate};
 use anyhow::{Context, Result, bail};
@@ -81,9 +82,12 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let vs = nn::VarStore::new(config.device);
     let mut network = Network::new(&vs.root(), &config.run.network);
     let mut adam = Adam::new(&vs);
+    let averaged_vs = nn::VarStore::new(config.device);
+    let averaged = Network::new(&averaged_vs.root(), &config.run.network);
     let batch_config = BatchConfig { num_slices: config.run.batch_slices, chunk_s: (2.0, 6.0), seed: config.run.seed };
+    let mut average = Average::new(&vs, &averaged_vs);
     match &resumed {
-        Some(checkpoint) => checkpoint.restore(&vs, Some(&mut adam))?,
+        Some(checkpoint) => checkpoint.restore(&vs, &mut average, &mut adam)?,
         None => {
             let mut maker = ExampleMaker::new(&plan, &grid);
             set_statistics(
@@ -100,18 +104,18 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
         let mut loader = Loader::start(scope, &songs, &plan, &grid, batch_config, config.run.step, config.num_workers);
         while config.run.step < config.run.total_steps {
             let num_steps = config.epoch_steps.min(config.run.total_steps - config.run.step);
-            let epoch = run_epoch(&network, &mut adam, &mut loader, &plan, &mut config, num_steps)?;
-            checkpoint::save(&last, &vs, &adam, &config.run)?;
+            let epoch = run_epoch(&network, &mut average, &mut adam, &mut loader, &plan, &mut config, num_steps)?;
+            checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
             let scores: Vec<[Option<f64>; 4]> = valid
                 .iter()
-                .map(|song| validate::separate_and_score(&network, &plan, &grid, song, config.device))
+                .map(|song| validate::separate_and_score(&averaged, &plan, &grid, song, config.device))
                 .collect();
             let known: Vec<f64> = scores.iter().flatten().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len() as f64;
             if config.run.best_sdr_db.is_none_or(|best| mean > best) {
                 config.run.best_sdr_db = Some(mean);
-                checkpoint::save(&config.out.join("best.safetensors"), &vs, &adam, &config.run)?;
-                checkpoint::save(&last, &vs, &adam, &config.run)?;
+                checkpoint::save(&config.out.join("best.safetensors"), &vs, &average, &adam, &config.run)?;
+                checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
             }
             report(&config, &epoch, &scores, mean)?;
         }
@@ -128,7 +132,7 @@ pub fn score_checkpoint(
 ) -> Result<BTreeMap<String, f64>> {
     let vs = nn::VarStore::new(Device::Cpu);
     let network = Network::new(&vs.root(), &checkpoint.state.network);
-    checkpoint.restore(&vs, None)?;
+    checkpoint.restore_average(&vs)?;
     let scores = validate::separate_and_score(&network, plan, grid, song, Device::Cpu);
     Ok(STEMS.iter().zip(scores).filter_map(|(name, db)| Some((name.to_string(), db?))).collect())
 }
@@ -143,6 +147,7 @@ struct Epoch {
 
 fn run_epoch(
     network: &Network,
+    average: &mut Average,
     adam: &mut Adam,
     loader: &mut Loader,
     plan: &Plan<f32>,
@@ -162,6 +167,7 @@ fn run_epoch(
         mse += losses.0;
         mask_sum += losses.1;
         config.run.step += 1;
+        average.update(config.run.step);
         bar.set_message(format!("loss {:.4}, {:.1} x real time", losses.0, audio_s / start.elapsed().as_secs_f64()));
         bar.inc(1);
     }
@@ -177,7 +183,8 @@ fn run_epoch(
 pub fn train_step(network: &Network, adam: &mut Adam, batch: &Batch, config: &TrainConfig) -> Result<(f64, f64)> {
     let batch = batch.to_device(config.device);
     let state = network.zero_state(batch.batch_size);
-    let (masks, _) = network.forward(&batch.features, batch.batch_size, &state, true);
+    let mode = Mode::Train { dropout_seed: config.run.seed.rotate_left(32) ^ config.run.step };
+    let (masks, _) = network.forward(&batch.features, batch.batch_size, &state, mode);
     let size = batch.forms.linear.size();
     let parts = loss::loss(&masks.reshape(size.as_slice()), &batch.forms);
     let total = &parts.mse + &parts.mask_sum * MASK_SUM_WEIGHT;

@@ -1,6 +1,7 @@
 //! The loop as a whole, on a small network and songs of noise.
 
 use crate::adam::Adam;
+use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, RunState};
 use crate::example::ExampleMaker;
 use crate::grid::Grid;
@@ -81,22 +82,33 @@ fn a_resumed_run_is_the_same_run() {
     tch::manual_seed(2);
     let vs = nn::VarStore::new(Device::Cpu);
     let network = Network::new(&vs.root(), &run_state().network);
+    let averaged_vs = nn::VarStore::new(Device::Cpu);
+    Network::new(&averaged_vs.root(), &run_state().network);
+    let mut average = Average::new(&vs, &averaged_vs);
     let (mut adam, mut config) = (Adam::new(&vs), config(run_state()));
     steps(&network, &mut adam, &mut config, &batches[..3]);
+    average.update(3);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("last.safetensors");
-    checkpoint::save(&path, &vs, &adam, &config.run).unwrap();
+    checkpoint::save(&path, &vs, &average, &adam, &config.run).unwrap();
     let losses = steps(&network, &mut adam, &mut config, &batches[3..]);
+    average.update(6);
 
     tch::manual_seed(99);
     let resumed_vs = nn::VarStore::new(Device::Cpu);
     let resumed = Network::new(&resumed_vs.root(), &run_state().network);
     let mut adam = Adam::new(&resumed_vs);
+    let resumed_averaged_vs = nn::VarStore::new(Device::Cpu);
+    Network::new(&resumed_averaged_vs.root(), &run_state().network);
+    let mut average = Average::new(&resumed_vs, &resumed_averaged_vs);
     let checkpoint = Checkpoint::open(&path).unwrap();
-    checkpoint.restore(&resumed_vs, Some(&mut adam)).unwrap();
+    checkpoint.restore(&resumed_vs, &mut average, &mut adam).unwrap();
     config.run = checkpoint.state.clone();
     assert_eq!(losses, steps(&resumed, &mut adam, &mut config, &batches[3..]));
+    average.update(6);
     assert_eq!(values(&vs), values(&resumed_vs));
+    assert_eq!(values(&averaged_vs), values(&resumed_averaged_vs));
+    assert_ne!(values(&vs), values(&averaged_vs));
 }
 
 #[test]
@@ -155,9 +167,12 @@ fn the_exported_graph_computes_what_the_network_computes() {
     let batches: Vec<Batch> = (0..4).map(|i| make_batch(&songs(), &plan, &mut maker, BATCH, i)).collect();
     let mut config = config(run_state());
     steps(&network, &mut adam, &mut config, &batches);
+    let averaged_vs = nn::VarStore::new(Device::Cpu);
+    Network::new(&averaged_vs.root(), &run_state().network);
+    let average = Average::new(&vs, &averaged_vs);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("last.safetensors");
-    checkpoint::save(&path, &vs, &adam, &config.run).unwrap();
+    checkpoint::save(&path, &vs, &average, &adam, &config.run).unwrap();
     let checkpoint = Checkpoint::open(&path).unwrap();
 
     let graph = dir.path().join("model.onnx");

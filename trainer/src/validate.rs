@@ -2,7 +2,7 @@
 
 use crate::example::{NUM_INPUTS, features_into};
 use crate::grid::Grid;
-use crate::network::Network;
+use crate::network::{Mode, Network};
 use crate::songs::Song;
 use num_complex::Complex;
 use slicqt::{OverlapAdd, Plan, Slicer};
@@ -45,7 +45,7 @@ pub fn separate_and_score(
         }
         let shape = [num_slices as i64, NUM_INPUTS as i64, grid.num_bins as i64, crate::grid::NUM_CELLS as i64];
         let features = Tensor::from_slice(&features).reshape(shape).to_device(device);
-        let (cells, next) = no_grad(|| network.forward(&features, 1, &state, false));
+        let (cells, next) = no_grad(|| network.forward(&features, 1, &state, Mode::Apply));
         state = next;
         let cells: Vec<f32> = crate::network::to_cpu(&cells).reshape([-1]).try_into().expect("a flat f32 tensor");
         for (s, mix) in mixes.iter().enumerate() {
