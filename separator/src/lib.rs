@@ -12,6 +12,13 @@
 //!
 //! [`testing`] writes model folders with tiny graphs, so that tests need no trained network.
 #![warn(missing_docs)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "`for channel in 0..2` says more than enumerate over one of several arrays"
+)]
+
+/// A stretch of stereo audio: `[channel][sample]`, left and right, of one length.
+pub type Stereo = [Vec<f32>; 2];
 
 mod denormals;
 mod error;

@@ -1,6 +1,6 @@
 //! One hop of the mix in, one hop of every stem out: transform, network, masks, inverse, overlap-add.
 
-use crate::{Runtime, SeparatorError, denormals::DenormalsAreZero, network::Network};
+use crate::{Runtime, SeparatorError, Stereo, denormals::DenormalsAreZero, network::Network};
 use models::{Channel, Model};
 use slicqt::{Complex, Design, OverlapAdd, Plan, Scratch, Slicer};
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub struct Pipeline {
     /// `[stem][channel]`, of all stems but the last.
     overlap_adds: Vec<[OverlapAdd; 2]>,
     /// `[channel][sample]`, the newest hop of the mix.
-    hop: [Vec<f32>; 2],
+    hop: Stereo,
     /// `[channel][sample]`, the hop before it: the mix that the stems coming out belong to.
-    previous_hop: [Vec<f32>; 2],
+    previous_hop: Stereo,
     slice: Vec<f32>,
     /// `[channel][coef]` of the mix.
     coefs: [Vec<Complex<f32>>; 2],
@@ -109,7 +109,7 @@ impl Pipeline {
     ///
     /// # Realtime
     /// Worker only: ONNX Runtime allocates.
-    pub fn process_hop(&mut self, hop: [&[f32]; 2], stems: &mut [[Vec<f32>; 2]]) -> Result<(), SeparatorError> {
+    pub fn process_hop(&mut self, hop: [&[f32]; 2], stems: &mut [Stereo]) -> Result<(), SeparatorError> {
         assert_eq!(stems.len(), self.num_stems, "number of stems");
         let _denormals = DenormalsAreZero::new();
         for channel in 0..2 {
@@ -173,7 +173,7 @@ impl Pipeline {
         self.shares.iter_mut().for_each(|share| *share *= per_stem);
     }
 
-    fn synthesise(&mut self, stems: &mut [[Vec<f32>; 2]]) {
+    fn synthesise(&mut self, stems: &mut [Stereo]) {
         let num_coefs = self.plan.num_coefs();
         let Some((last, others)) = stems.split_last_mut() else { return };
         for channel in 0..2 {

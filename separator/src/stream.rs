@@ -1,7 +1,7 @@
 //! A pipeline at the host's sample rate, one job at a time.
 
 use crate::{
-    Pipeline, SeparatorError,
+    Pipeline, SeparatorError, Stereo,
     pipeline::sanitise,
     resampling::{Kernel, Resampler},
     schedule::Schedule,
@@ -23,11 +23,11 @@ struct Resampling {
     /// `[stem][channel]`
     from_model: Vec<[Resampler; 2]>,
     /// `[channel][sample]`, the mix of the last [`Schedule::delay`] host samples, then of the job at hand.
-    mix: [Vec<f32>; 2],
+    mix: Stereo,
     /// `[channel][sample]`, at the model's rate.
-    hop: [Vec<f32>; 2],
+    hop: Stereo,
     /// `[stem][channel][sample]`, at the model's rate.
-    hop_stems: Vec<[Vec<f32>; 2]>,
+    hop_stems: Vec<Stereo>,
 }
 
 impl Stream {
@@ -57,7 +57,7 @@ impl Stream {
     ///
     /// # Realtime
     /// Worker only.
-    pub fn process_job(&mut self, mix: &mut [Vec<f32>; 2], stems: &mut [[Vec<f32>; 2]]) -> Result<(), SeparatorError> {
+    pub fn process_job(&mut self, mix: &mut Stereo, stems: &mut [Stereo]) -> Result<(), SeparatorError> {
         let len = mix[0].len();
         stems.iter_mut().flatten().for_each(|samples| samples.resize(len, 0.0));
         match &mut self.resampling {
@@ -108,8 +108,8 @@ impl Resampling {
     fn process_job(
         &mut self,
         pipeline: &mut Pipeline,
-        mix: &mut [Vec<f32>; 2],
-        stems: &mut [[Vec<f32>; 2]],
+        mix: &mut Stereo,
+        stems: &mut [Stereo],
     ) -> Result<(), SeparatorError> {
         for channel in 0..2 {
             sanitise(&mut mix[channel]);
@@ -129,7 +129,7 @@ impl Resampling {
     }
 
     /// What the resamplers took from the mix (most of it above 20 kHz) is shared out equally.
-    fn share_remainder(&mut self, stems: &mut [[Vec<f32>; 2]]) {
+    fn share_remainder(&mut self, stems: &mut [Stereo]) {
         let share = 1.0 / stems.len() as f32;
         for channel in 0..2 {
             let len = stems[0][channel].len();

@@ -1,14 +1,14 @@
 //! Whole files: stems as long as the file and aligned with it, in constant memory.
 
-use crate::{Pipeline, SeparatorError, schedule::Schedule, stream::Stream};
+use crate::{Pipeline, SeparatorError, Stereo, schedule::Schedule, stream::Stream};
 
 /// Separates a stream of known end: push all of it, then finish.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), separator::SeparatorError> {
-/// # let (pipeline, blocks): (separator::Pipeline, Vec<[Vec<f32>; 2]>) = todo!();
+/// # let (pipeline, blocks): (separator::Pipeline, Vec<separator::Stereo>) = todo!();
 /// let mut separator = separator::FileSeparator::new(pipeline, 48_000.0);
-/// let mut write = |stems: &[[Vec<f32>; 2]]| println!("{} samples of {} stems", stems[0][0].len(), stems.len());
+/// let mut write = |stems: &[separator::Stereo]| println!("{} samples of {} stems", stems[0][0].len(), stems.len());
 /// for [left, right] in &blocks {
 ///     separator.push([left, right], &mut write)?;
 /// }
@@ -19,9 +19,9 @@ pub struct FileSeparator {
     stream: Stream,
     job_idx: i64,
     /// `[channel][sample]`, the job being filled.
-    mix: [Vec<f32>; 2],
+    mix: Stereo,
     /// `[stem][channel][sample]`
-    stems: Vec<[Vec<f32>; 2]>,
+    stems: Vec<Stereo>,
     num_pushed: u64,
     num_given: u64,
 }
@@ -51,7 +51,7 @@ impl FileSeparator {
     ///
     /// # Realtime
     /// Not safe: computes.
-    pub fn push(&mut self, input: [&[f32]; 2], sink: &mut dyn FnMut(&[[Vec<f32>; 2]])) -> Result<(), SeparatorError> {
+    pub fn push(&mut self, input: [&[f32]; 2], sink: &mut dyn FnMut(&[Stereo])) -> Result<(), SeparatorError> {
         assert_eq!(input[0].len(), input[1].len(), "channels must have one length");
         self.num_pushed += input[0].len() as u64;
         self.feed(input, sink)
@@ -64,7 +64,7 @@ impl FileSeparator {
     ///
     /// # Realtime
     /// Not safe: computes.
-    pub fn finish(mut self, sink: &mut dyn FnMut(&[[Vec<f32>; 2]])) -> Result<(), SeparatorError> {
+    pub fn finish(mut self, sink: &mut dyn FnMut(&[Stereo])) -> Result<(), SeparatorError> {
         let silence = vec![0.0; self.stream.schedule().max_job_len() as usize];
         while self.num_given < self.num_pushed {
             self.feed([&silence, &silence], sink)?;
@@ -72,7 +72,7 @@ impl FileSeparator {
         Ok(())
     }
 
-    fn feed(&mut self, mut input: [&[f32]; 2], sink: &mut dyn FnMut(&[[Vec<f32>; 2]])) -> Result<(), SeparatorError> {
+    fn feed(&mut self, mut input: [&[f32]; 2], sink: &mut dyn FnMut(&[Stereo])) -> Result<(), SeparatorError> {
         while !input[0].is_empty() {
             let schedule = self.stream.schedule();
             let job_len = (schedule.job_end(self.job_idx) - schedule.job_end(self.job_idx - 1)) as usize;
@@ -92,7 +92,7 @@ impl FileSeparator {
     }
 
     /// The part of the job's stems that lies inside the file.
-    fn give(&mut self, sink: &mut dyn FnMut(&[[Vec<f32>; 2]])) {
+    fn give(&mut self, sink: &mut dyn FnMut(&[Stereo])) {
         let schedule = self.stream.schedule();
         let (start, end) = (schedule.stems_end(self.job_idx - 1), schedule.stems_end(self.job_idx));
         let inside = (-start).clamp(0, end - start)..(self.num_pushed as i64 - start).clamp(0, end - start);

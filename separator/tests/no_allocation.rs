@@ -76,7 +76,7 @@ fn process_and_reset_do_not_touch_the_allocator() {
                     _ => (driver.random.next() % 1025) as usize,
                 };
                 driver.process(&mut audio, len);
-                if driver.random.next() % 50 == 0 {
+                if driver.random.next().is_multiple_of(50) {
                     assert_allocates_nothing("a reset", || audio.reset());
                 }
                 std::thread::sleep(pause);

@@ -4,7 +4,7 @@ use super::{
     collector::Collector,
     delay_line::DelayLine,
     dispatcher::Dispatcher,
-    job::Job,
+    job::PooledJob,
     link::Link,
     shared::{FAILED, RUNNING},
 };
@@ -17,7 +17,16 @@ use std::{cell::Cell, marker::PhantomData};
 /// the delayed mix instead, after a fade of 256 samples: the stems still sum to the mix, gains act on its level, and
 /// muted stems take their quarter away. Late stems are dropped, so that everything stays aligned.
 ///
-/// Drop it on the main thread: that frees memory.
+/// Drop it on the main thread: that frees memory. It may move to the audio thread, but not be shared with it:
+///
+/// ```
+/// fn may_move<T: Send>() {}
+/// may_move::<separator::AudioSide>();
+/// ```
+/// ```compile_fail
+/// fn may_be_shared<T: Sync>() {}
+/// may_be_shared::<separator::AudioSide>();
+/// ```
 pub struct AudioSide {
     latency_samples: usize,
     max_block_len: usize,
@@ -53,7 +62,7 @@ impl AudioSide {
         latency_samples: usize,
         max_block_len: usize,
         link: Link,
-        pool: Vec<Box<Job>>,
+        pool: Vec<PooledJob>,
         schedule: Schedule,
         stem_order: [usize; 4],
     ) -> Self {

@@ -1,6 +1,9 @@
 //! From results to blocks of stems; where they are missing, from the mix.
 
-use super::{job::Job, link::Link};
+use super::{
+    job::{Job, PooledJob},
+    link::Link,
+};
 use crate::{latency::FADE_LEN, schedule::Schedule};
 use std::collections::VecDeque;
 
@@ -10,9 +13,9 @@ const SHARE: f32 = 0.25;
 /// Keeps the results in order and gives them out at their time.
 pub(crate) struct Collector {
     /// Jobs with nothing to do.
-    free: Vec<Box<Job>>,
+    free: Vec<PooledJob>,
     /// Results of the current epoch in order, the oldest first.
-    results: VecDeque<Box<Job>>,
+    results: VecDeque<PooledJob>,
     epoch: u64,
     /// Index of the last result that came; -1 before the first.
     last_received: i64,
@@ -27,7 +30,7 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    pub fn new(pool: Vec<Box<Job>>, stem_order: [usize; 4]) -> Self {
+    pub fn new(pool: Vec<PooledJob>, stem_order: [usize; 4]) -> Self {
         Collector {
             results: VecDeque::with_capacity(pool.len()),
             free: pool,
@@ -65,7 +68,7 @@ impl Collector {
     ///
     /// # Realtime
     /// Safe.
-    pub fn free_job(&mut self, link: &mut Link) -> Option<Box<Job>> {
+    pub fn free_job(&mut self, link: &mut Link) -> Option<PooledJob> {
         self.collect(link);
         let mut job = self.free.pop()?;
         job.epoch = self.epoch;
@@ -185,7 +188,7 @@ impl Collector {
     ///
     /// # Realtime
     /// Safe.
-    pub fn reset(&mut self, epoch: u64, job_at_hand: Option<Box<Job>>) {
+    pub fn reset(&mut self, epoch: u64, job_at_hand: Option<PooledJob>) {
         self.epoch = epoch;
         self.free.extend(job_at_hand);
         self.free.extend(self.results.drain(..));

@@ -1,12 +1,12 @@
 //! From blocks to jobs.
 
-use super::{job::Job, link::Link};
+use super::{job::PooledJob, link::Link};
 use crate::schedule::Schedule;
 
 /// Fills jobs with the mix and sends them off when the schedule says so.
 pub(crate) struct Dispatcher {
     /// None while there was no free job when this one began: then it is left out.
-    filling: Option<Box<Job>>,
+    filling: Option<PooledJob>,
     /// Index of the job being filled, and where it ends.
     job_idx: i64,
     job_end: i64,
@@ -40,7 +40,7 @@ impl Dispatcher {
         mut input: [&[f32]; 2],
         schedule: &Schedule,
         link: &mut Link,
-        mut free_job: impl FnMut(&mut Link) -> Option<Box<Job>>,
+        mut free_job: impl FnMut(&mut Link) -> Option<PooledJob>,
     ) {
         while !input[0].is_empty() {
             if self.position == schedule.job_end(self.job_idx - 1) {
@@ -73,7 +73,7 @@ impl Dispatcher {
     ///
     /// # Realtime
     /// Safe.
-    pub fn reset(&mut self, schedule: &Schedule) -> Option<Box<Job>> {
+    pub fn reset(&mut self, schedule: &Schedule) -> Option<PooledJob> {
         let job = self.filling.take();
         *self = Dispatcher::new(schedule);
         job

@@ -1,5 +1,10 @@
 //! What travels between the threads.
 
+use crate::Stereo;
+
+/// A box, so that only a pointer moves through the rings.
+pub(crate) type PooledJob = Box<Job>;
+
 /// One hop's worth of the mix on its way to the worker, and of the stems on the way back.
 pub(crate) struct Job {
     /// Which stream it belongs to: the audio side counts up at every reset.
@@ -7,9 +12,9 @@ pub(crate) struct Job {
     /// Which hop of that stream.
     pub idx: i64,
     /// `[channel][sample]`
-    pub mix: [Vec<f32>; 2],
+    pub mix: Stereo,
     /// `[stem][channel][sample]`, stems in the model's order.
-    pub stems: [[Vec<f32>; 2]; 4],
+    pub stems: [Stereo; 4],
     /// Whether `stems` hold what the schedule promises. If not, the worker skipped the job.
     pub has_stems: bool,
 }

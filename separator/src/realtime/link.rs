@@ -1,7 +1,7 @@
 //! The audio side's end of the rings.
 
 use super::{
-    job::Job,
+    job::PooledJob,
     shared::{FAILED, Shared},
 };
 use rtrb::{Consumer, Producer};
@@ -15,8 +15,8 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Link {
-    pub to_worker: Producer<Box<Job>>,
-    pub from_worker: Consumer<Box<Job>>,
+    pub to_worker: Producer<PooledJob>,
+    pub from_worker: Consumer<PooledJob>,
     pub shared: Arc<Shared>,
     /// To wake it up, in offline renders only.
     pub worker: Thread,

@@ -1,6 +1,9 @@
 //! The worker thread.
 
-use super::{job::Job, shared::Shared};
+use super::{
+    job::{Job, PooledJob},
+    shared::Shared,
+};
 use crate::{SeparatorError, stream::Stream};
 use rtrb::{Consumer, Producer};
 use std::{
@@ -24,8 +27,8 @@ const NUM_PREROLL_JOBS: u32 = 2;
 
 pub(crate) struct Worker {
     pub shared: Arc<Shared>,
-    pub jobs: Consumer<Box<Job>>,
-    pub results: Producer<Box<Job>>,
+    pub jobs: Consumer<PooledJob>,
+    pub results: Producer<PooledJob>,
     pub sample_rate_hz: f64,
 }
 

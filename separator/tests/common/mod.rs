@@ -1,13 +1,13 @@
 //! Signals and drivers that several tests share.
-#![allow(dead_code, reason = "every test uses some of it")]
+#![allow(dead_code, unused_imports, reason = "every test uses some of it")]
+#![allow(clippy::needless_range_loop)]
 
 use models::Model;
 use separator::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, FileSeparator, Pipeline, testing};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Stereo signal, `[channel][sample]`.
-pub type Stereo = [Vec<f32>; 2];
+pub use separator::Stereo;
 
 /// What came out of an audio side.
 pub struct Output {
