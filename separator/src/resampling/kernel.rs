@@ -55,6 +55,9 @@ fn bessel_i0(x: f64) -> f64 {
     for k in 1..64 {
         term *= (x / (2.0 * k as f64)).powi(2);
         sum += term;
+        if term < 1e-17 * sum {
+            break;
+        }
     }
     sum
 }

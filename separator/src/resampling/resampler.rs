@@ -43,11 +43,18 @@ impl Resampler {
     /// # Panics
     /// If they need input that was not pushed yet.
     pub fn pull_into(&mut self, output: &mut [f32]) {
-        for (sample, m) in output.iter_mut().zip(self.next_output..) {
-            let position = m * self.step + self.offset;
-            let taps = self.kernel.phase(position.rem_euclid(self.num_phases) as usize);
-            let first = position.div_euclid(self.num_phases) + 1 - self.kernel.half_width() as i64 - self.start;
-            *sample = dot(&self.history[first as usize..][..taps.len()], taps);
+        let position = self.next_output * self.step + self.offset;
+        let mut phase = position.rem_euclid(self.num_phases) as usize;
+        let mut first = (self.first_needed() - self.start) as usize;
+        let num_phases = self.num_phases as usize;
+        let (whole_step, phase_step) = (self.step as usize / num_phases, self.step as usize % num_phases);
+        for sample in output.iter_mut() {
+            let taps = self.kernel.phase(phase);
+            *sample = dot(&self.history[first..][..taps.len()], taps);
+            (first, phase) = (first + whole_step, phase + phase_step);
+            if phase >= num_phases {
+                (first, phase) = (first + 1, phase - num_phases);
+            }
         }
         self.next_output += output.len() as i64;
         let num_done = (self.first_needed() - self.start).clamp(0, self.history.len() as i64);
