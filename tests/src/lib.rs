@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod host;
+pub mod isolated;
 pub mod measure;
 pub mod places;
 pub mod signal;

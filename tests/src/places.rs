@@ -41,3 +41,13 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root of the workspace").to_path_buf()
 }
+
+/// The model that is shipped. `UNBRAID_MODEL` points at another one.
+pub fn model() -> PathBuf {
+    let path = match std::env::var_os(crate::isolated::MODEL_VARIABLE) {
+        Some(path) => PathBuf::from(path),
+        None => root().join("models/first"),
+    };
+    assert!(path.exists(), "{} is not there", path.display());
+    path
+}

@@ -12,6 +12,9 @@ mod voice;
 /// Names of the stems, in the order of `Song::stems`.
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
 
+/// How loud each stem stands in the mix, as a mixing engineer would set the faders.
+const MIX_GAINS: [f32; 4] = [2.4, 1.0, 0.65, 1.8];
+
 /// A song whose stems are known.
 pub struct Song {
     /// Of all stems.
@@ -40,6 +43,9 @@ impl Song {
 pub fn compose(sample_rate_hz: u32) -> Song {
     let rate = f64::from(sample_rate_hz);
     let mut stems = [voice::sing(rate), drums::play(rate), bass::play(rate), chords::play(rate)];
+    for (stem, gain) in stems.iter_mut().zip(MIX_GAINS) {
+        stem.iter_mut().flatten().for_each(|sample| *sample *= gain);
+    }
     let mut peak = 0.0f32;
     for channel_idx in 0..2 {
         for sample_idx in 0..stems[0][channel_idx].len() {
