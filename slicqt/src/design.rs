@@ -12,14 +12,14 @@ pub enum Scale {
 }
 
 impl Scale {
-    fn from_hz(self, f_hz: f64) -> f64 {
+    fn units_at(self, f_hz: f64) -> f64 {
         match self {
             Scale::Bark => 6.0 * (f_hz / 600.0).asinh(),
             Scale::Mel => 2595.0 * (f_hz / 700.0 + 1.0).log10(),
         }
     }
 
-    fn to_hz(self, z: f64) -> f64 {
+    fn hz_at(self, z: f64) -> f64 {
         match self {
             Scale::Bark => 600.0 * (z / 6.0).sinh(),
             Scale::Mel => 700.0 * (10f64.powf(z / 2595.0) - 1.0),
@@ -121,11 +121,11 @@ impl Design {
     }
 
     fn bands(&self) -> Vec<Band> {
-        let (z_min, z_max) = (self.scale.from_hz(self.fmin_hz), self.scale.from_hz(self.sample_rate_hz / 2.0));
+        let (z_min, z_max) = (self.scale.units_at(self.fmin_hz), self.scale.units_at(self.sample_rate_hz / 2.0));
         let step = (z_max - z_min) / (self.num_bands - 1) as f64;
         (0..self.num_bands)
             .map(|b| {
-                let frequency_hz = self.scale.to_hz(z_min + b as f64 * step);
+                let frequency_hz = self.scale.hz_at(z_min + b as f64 * step);
                 let q = frequency_hz / (2.0 * self.scale.hz_per_unit(frequency_hz) * step);
                 Band { frequency_hz, q }
             })

@@ -176,20 +176,20 @@ fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStem
     };
     let accompaniment = pick(if want_bass { has_bass } else { &songs_with[OTHER] }, rng);
     let common_position = random_position(&songs[accompaniment], num_samples, rng);
-    let speed = random_speed(rng);
+    let speed = random_speed(OTHER, rng);
     let mut all_known = true;
     let mut samples = Vec::new();
-    for stem_idx in 0..4 {
+    for (stem_idx, songs_with_stem) in songs_with.iter().enumerate() {
         let song_idx = match stem_idx {
             _ if together => accompaniment,
             OTHER => accompaniment,
             BASS if want_bass => pick(has_bass, rng),
             BASS => accompaniment,
-            _ => pick(&songs_with[stem_idx], rng),
+            _ => pick(songs_with_stem, rng),
         };
         let song = &songs[song_idx];
         let mut position = if together { common_position } else { random_position(song, num_samples, rng) };
-        let speed = if together { speed } else { random_speed(rng) };
+        let speed = if together { speed } else { random_speed(stem_idx, rng) };
         let mut gain = 10f32.powf(rng.random_range(-8.0..6.0) / 20.0);
         if rng.random_bool(0.06) {
             gain = 0.0;
@@ -243,21 +243,27 @@ fn restage(stem: &mut [Vec<f32>; 2], width: f32, balance: f32) {
     }
 }
 
-/// Pitch and tempo together, by up to three semitones, for two draws in three.
-fn random_speed(rng: &mut StdRng) -> f64 {
-    if rng.random_bool(0.35) { 1.0 } else { 2f64.powf(rng.random_range(-3.0..3.0) / 12.0) }
+/// Pitch and tempo together, by up to three semitones, for two draws in three. Bass goes down as far as nine: few
+/// training songs reach the lowest octave, and there a sub-bass and a kick are told apart by their course alone.
+fn random_speed(stem_idx: usize, rng: &mut StdRng) -> f64 {
+    let lowest = if stem_idx == BASS { -9.0 } else { -3.0 };
+    if rng.random_bool(0.35) { 1.0 } else { 2f64.powf(rng.random_range(lowest..3.0) / 12.0) }
 }
 
-/// `[bin]` A gentle equaliser: up to 1 dB per octave of tilt around 800 Hz, and a broad bump of up to 4 dB.
+/// `[bin]` A gentle equaliser: up to 1 dB per octave of tilt around 800 Hz, a broad bump of up to 4 dB, and
+/// for half of the draws a shelf of up to 9 dB below 50 to 150 Hz.
 fn random_tilt(plan: &Plan<f32>, rng: &mut StdRng) -> Vec<f32> {
     let tilt_db: f32 = rng.random_range(-1.0..1.0);
     let (bump_db, centre, width): (f32, f32, f32) =
         (rng.random_range(-4.0..4.0), rng.random_range(6.0..13.0), rng.random_range(0.7..2.0));
+    let shelf_db: f32 = if rng.random_bool(0.5) { rng.random_range(-5.0..9.0) } else { 0.0 };
+    let shelf_octave: f32 = rng.random_range(5.6..7.2);
     plan.bins()
         .iter()
         .map(|bin| {
             let octave = (bin.frequency_hz as f32).max(20.0).log2();
-            let db = tilt_db * (octave - 9.6) + bump_db * (-((octave - centre) / width).powi(2)).exp();
+            let shelf = shelf_db / (1.0 + (4.0 * (octave - shelf_octave)).exp());
+            let db = tilt_db * (octave - 9.6) + bump_db * (-((octave - centre) / width).powi(2)).exp() + shelf;
             10f32.powf(db / 20.0)
         })
         .collect()

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use tch::Device;
 
 #[derive(Parser)]
-#[command(about = "Trains, validates and exports Unbraid networks")]
+#[command(bin_name = "cargo xtask", about = "Trains, validates and exports Unbraid networks")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,7 +41,7 @@ enum Command {
         --valid stems/valid --out work/first --steps 4000")]
     Train(TrainArgs),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
-    #[command(after_help = "Example:\n  cargo xtask train export --checkpoint work/first/best.safetensors \
+    #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
     Export(ExportArgs),
 }

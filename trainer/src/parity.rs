@@ -58,7 +58,7 @@ pub fn check(checkpoint: &Checkpoint, plan: &Plan<f32>, grid: &Grid, model: &Mod
             for (mask, expected) in masks.iter().zip(&expected) {
                 let difference = (mask - expected).abs();
                 // A mask that is not a number must not pass as a small difference.
-                if !(difference <= TOLERANCE) {
+                if difference.is_nan() || difference > TOLERANCE {
                     bail!(
                         "slice {s}, mask {m}: the graph gives {mask}, the network {expected} (over {TOLERANCE} apart)"
                     );

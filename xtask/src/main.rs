@@ -34,11 +34,21 @@ enum Command {
         song: Option<PathBuf>,
     },
     /// Train a model: sets up libtorch, then passes all arguments to `trainer train`
+    #[command(disable_help_flag = true)]
     Train {
         /// Arguments of `trainer train`; `cargo xtask train --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Turn a checkpoint into a model folder: sets up libtorch, then passes all arguments to `trainer export`
+    #[command(disable_help_flag = true)]
+    Export {
+        /// Arguments of `trainer export`; `cargo xtask export --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run the trainer's own tests; they need libtorch (1.2 GB), so `cargo xtask test` only type-checks the trainer
+    TestTrainer,
     /// Set up, then run every check: format, clippy, unit tests, the CLAP in clack-host, the VST3 in pedalboard
     Test,
 }
@@ -55,7 +65,15 @@ fn main() -> anyhow::Result<()> {
             bundle::run()?;
             demo::run(song)
         }
-        Command::Train { args } => train::run(&args),
+        Command::Train { args } => train::run("train", &args),
+        Command::Export { args } => {
+            setup()?; // the parity check runs the graph
+            train::run("export", &args)
+        }
+        Command::TestTrainer => {
+            setup()?;
+            train::test()
+        }
         Command::Test => {
             setup()?;
             test::run()

@@ -5,6 +5,7 @@ use crate::wheel::{Wheel, install_dir, unpack};
 use crate::{apt, workspace};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The version of PyTorch that the `tch` crate in the lock file is made for, and the two CUDA libraries that
 /// `libtorch_cpu.so` itself is linked with, GPU or not.
@@ -23,22 +24,29 @@ const WHEELS: [Wheel; 3] = [
     },
 ];
 
-/// Sets up libtorch and hands `args` to `trainer train`.
-pub fn run(args: &[String]) -> Result<()> {
+/// Sets up libtorch and hands `args` to the trainer's `command`.
+pub fn run(command: &str, args: &[String]) -> Result<()> {
+    let mut trainer = cargo_with_libtorch()?;
+    say("Building and running the trainer");
+    process::run(trainer.args(["run", "--release", "--package", "trainer", "--", command]).args(args))
+}
+
+/// Sets up libtorch and runs the trainer's tests.
+pub fn test() -> Result<()> {
+    let mut tests = cargo_with_libtorch()?;
+    step("The trainer's tests", || process::run(tests.args(["test", "--release", "--package", "trainer"])))
+}
+
+/// Cargo with what building and running against libtorch takes.
+fn cargo_with_libtorch() -> Result<Command> {
     apt::install_missing(&["g++", "python3"])?;
     let dir = install_libtorch()?;
     let torch = dir.join("torch");
     let mut library_path = vec![torch.join("lib"), dir.join("nvidia/cu13/lib")];
     library_path.extend(std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths));
-
-    say("Building and running the trainer");
-    process::run(
-        &mut cargo()
-            .args(["run", "--release", "--package", "trainer", "--", "train"])
-            .args(args)
-            .env("LIBTORCH", &torch)
-            .env("LD_LIBRARY_PATH", std::env::join_paths(library_path)?),
-    )
+    let mut cargo = cargo();
+    cargo.env("LIBTORCH", &torch).env("LD_LIBRARY_PATH", std::env::join_paths(library_path)?);
+    Ok(cargo)
 }
 
 /// Puts libtorch into `target/libtorch` (1.2 GB).
