@@ -33,19 +33,20 @@ impl Installation {
     }
 }
 
-/// The folder of this program, links followed, with the given paths appended.
-fn beside_program(paths: &[&str]) -> Vec<PathBuf> {
-    let program = env::current_exe().and_then(|path| path.canonicalize()).ok();
-    let dir = program.as_deref().and_then(|program| program.parent());
-    dir.map_or_else(Vec::new, |dir| paths.iter().map(|path| dir.join(path)).collect())
+/// The folder of this program, links followed, and those above it.
+fn program_dirs() -> Vec<PathBuf> {
+    let program = env::current_exe().and_then(|path| path.canonicalize());
+    program.map_or_else(|_| Vec::new(), |program| program.ancestors().skip(1).map(PathBuf::from).collect())
 }
 
 /// Installed: beside the program. For developers: `target/release/unbraid` uses `models/`.
 fn model_dirs() -> Vec<PathBuf> {
-    beside_program(&["models", "../../models"])
+    let dirs = program_dirs();
+    [dirs.first(), dirs.get(2)].into_iter().flatten().map(|dir| dir.join("models")).collect()
 }
 
 /// Installed: beside the program. For developers: `target/release/unbraid` uses `target/onnxruntime/`.
 fn runtime_dirs() -> Vec<PathBuf> {
-    beside_program(&["", "../onnxruntime"])
+    let dirs = program_dirs();
+    dirs.first().cloned().into_iter().chain(dirs.get(1).map(|dir| dir.join("onnxruntime"))).collect()
 }

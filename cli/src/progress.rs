@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 /// A bar on stderr that counts samples and shows time left; hidden where stderr is not a terminal. Without a length it
 /// is a spinner.
@@ -13,6 +13,8 @@ pub fn song_bar(name: &str, num_samples: Option<u64>) -> ProgressBar {
         }
         None => (ProgressBar::no_length(), "{prefix}  {spinner} {elapsed}"),
     };
+    // Also when an error ends the song.
+    let bar = bar.with_finish(ProgressFinish::AndClear);
     bar.set_style(ProgressStyle::with_template(template).expect("the templates above are valid"));
     bar.set_prefix(name.to_string());
     bar.enable_steady_tick(Duration::from_millis(200));

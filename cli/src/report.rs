@@ -110,7 +110,7 @@ impl Report {
         }
         let _ = writeln!(
             table,
-            "\nmodel {} ({})\n{:.3} of real time for the separation ({:.1} times faster)",
+            "\nmodel {} ({})\n{:.3} of real time for the separation ({:.1} x real time)",
             self.model.name,
             self.model.dir.display(),
             self.real_time_factor,

@@ -123,23 +123,11 @@ fn separate(
     let mut separator = FileSeparator::new(installation.pipeline()?, f64::from(sample_rate_hz));
     std::fs::create_dir_all(dir)
         .map_err(|error| anyhow!("{}: could not create the folder for the stems: {error}", dir.display()))?;
-    let mut writers = Vec::with_capacity(stems.len());
-    for (stem_idx, name) in stems {
-        writers.push((*stem_idx, WavWriter::create(dir.join(format!("{name}.wav")), sample_rate_hz, format)?));
-    }
+    let mut writers = StemWriters::create(dir, stems, sample_rate_hz, format)?;
 
     let name = song.file_name().unwrap_or_default().to_string_lossy();
     let bar = song_bar(&name, reader.estimated_num_samples());
     let start = Instant::now();
-    let mut written: Result<(), AudioError> = Ok(());
-    let mut sink = |separated: &[[Vec<f32>; 2]]| {
-        for (stem_idx, writer) in &mut writers {
-            if written.is_ok() {
-                let [left, right] = &separated[*stem_idx];
-                written = writer.write([left, right]);
-            }
-        }
-    };
     let mut block = [Vec::new(), Vec::new()];
     let mut num_samples = 0;
     loop {
@@ -147,21 +135,18 @@ fn separate(
         if len == 0 {
             break;
         }
-        separator.push([&block[0], &block[1]], &mut sink)?;
+        separator.push([&block[0], &block[1]], &mut |separated| writers.write(separated))?;
+        writers.take_error()?;
         num_samples += len as u64;
         bar.set_position(num_samples);
     }
-    separator.finish(&mut sink)?;
-    written?;
+    separator.finish(&mut |separated| writers.write(separated))?;
+    let num_clipped = writers.finish()?;
     bar.finish_and_clear();
 
-    let num_clipped: u64 = writers.iter().map(|(_, writer)| writer.num_clipped()).sum();
-    for (_, writer) in writers {
-        writer.finish()?;
-    }
     let (song_s, elapsed_s) = (num_samples as f64 / f64::from(sample_rate_hz), start.elapsed().as_secs_f64());
     println!(
-        "{} -> {}: {} in {} ({:.1} times faster than real time)",
+        "{} -> {}: {} in {} ({:.1} x real time)",
         song.display(),
         dir.display(),
         readable(song_s),
@@ -175,4 +160,51 @@ fn separate(
         );
     }
     Ok(())
+}
+
+/// The files of a song's stems.
+struct StemWriters {
+    /// Index among the model's stems, and its file.
+    writers: Vec<(usize, WavWriter)>,
+    /// The first thing that went wrong since [`StemWriters::take_error`].
+    result: Result<(), AudioError>,
+}
+
+impl StemWriters {
+    fn create(
+        dir: &Path,
+        stems: &[(usize, String)],
+        sample_rate_hz: u32,
+        format: WavFormat,
+    ) -> Result<StemWriters, AudioError> {
+        let create = |(stem_idx, name): &(usize, String)| {
+            Ok((*stem_idx, WavWriter::create(dir.join(format!("{name}.wav")), sample_rate_hz, format)?))
+        };
+        Ok(StemWriters { writers: stems.iter().map(create).collect::<Result<_, _>>()?, result: Ok(()) })
+    }
+
+    /// Appends what the separator gives, `[stem_idx][channel_idx][sample_idx]`; after an error it does nothing.
+    fn write(&mut self, separated: &[[Vec<f32>; 2]]) {
+        for (stem_idx, writer) in &mut self.writers {
+            if self.result.is_ok() {
+                let [left, right] = &separated[*stem_idx];
+                self.result = writer.write([left, right]);
+            }
+        }
+    }
+
+    fn take_error(&mut self) -> Result<(), AudioError> {
+        std::mem::replace(&mut self.result, Ok(()))
+    }
+
+    /// Gives the files their names; returns the number of clipped samples.
+    fn finish(mut self) -> Result<u64, AudioError> {
+        self.take_error()?;
+        let mut num_clipped = 0;
+        for (_, writer) in self.writers {
+            num_clipped += writer.num_clipped();
+            writer.finish()?;
+        }
+        Ok(num_clipped)
+    }
 }

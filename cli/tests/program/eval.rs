@@ -1,9 +1,7 @@
-//! `unbraid eval`, as users run it.
+//! `unbraid eval`.
 
-mod command;
-
+use crate::command::{Workplace, tones, write_wav};
 use audio::{STEM_NAMES, global_sdr_db};
-use command::{Workplace, tones, write_wav};
 use serde_json::Value;
 
 const MASKS: [f32; 4] = [0.5, 0.25, 0.125, 0.125];

@@ -1,11 +1,9 @@
-//! `unbraid separate`, as users run it.
-
-mod command;
+//! `unbraid separate`.
 
 use std::path::{Path, PathBuf};
 
+use crate::command::{Workplace, tones, write_wav};
 use audio::{STEM_NAMES, global_sdr_db, read_all};
-use command::{Workplace, tones, write_wav};
 
 const MASKS: [f32; 4] = [0.5, 0.25, 0.125, 0.125];
 
@@ -142,6 +140,21 @@ fn one_bad_song_does_not_keep_the_others_from_being_done() {
     // Nothing half-written stays.
     assert_eq!(std::fs::read_dir(workplace.path("out")).unwrap().count(), 1);
     assert_eq!(std::fs::read_dir(workplace.path("out/stereo_44100")).unwrap().count(), 4);
+}
+
+/// `/dev/full` is Linux' disk without space.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_the_song_with_the_name_of_the_file() {
+    let workplace = Workplace::new(MASKS);
+    let song = fixture("stereo_44100.ogg");
+    let dir = workplace.path("out/stereo_44100");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.join("drums.wav.part")).unwrap();
+    let outcome = workplace.unbraid(&["separate", song.to_str().unwrap(), "--out", "out"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stderr.contains("drums.wav.part: could not"), "{}", outcome.stderr);
+    assert!(!dir.exists(), "nothing half-written stays");
 }
 
 #[test]
