@@ -1,7 +1,9 @@
-//! What separation costs without a network: transforms, masks, resampling; and the audio thread's share.
+//! What separation costs: without a network (transforms, masks, resampling), with the shipped one, and the audio
+//! thread's share.
 
 use divan::{Bencher, black_box};
 use separator::{Engine, EngineConfig, FileSeparator, Pipeline, testing::TestModel, testing::runtime};
+use std::path::Path;
 
 fn main() {
     divan::main();
@@ -24,6 +26,26 @@ fn hop(bencher: Bencher) {
     bencher.bench_local(|| pipeline.process_hop([black_box(&hop), &hop], &mut stems).unwrap());
 }
 
+fn shipped_model() -> models::Model {
+    models::Model::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/first"))).unwrap()
+}
+
+/// One hop of the shipped model, network and all.
+#[divan::bench]
+fn hop_of_first(bencher: Bencher) {
+    let mut pipeline = Pipeline::new(&runtime(), &shipped_model()).unwrap();
+    let hop = vec![0.1; pipeline.hop_len()];
+    let mut stems = vec![[hop.clone(), hop.clone()]; pipeline.num_stems()];
+    bencher.bench_local(|| pipeline.process_hop([black_box(&hop), &hop], &mut stems).unwrap());
+}
+
+/// Checking, opening and warming up the shipped model.
+#[divan::bench(sample_count = 10)]
+fn open_first(bencher: Bencher) {
+    let runtime = runtime();
+    bencher.bench_local(|| Pipeline::new(&runtime, &shipped_model()).unwrap());
+}
+
 /// One second through the whole-file separator, by the sample rate.
 #[divan::bench(args = [44_100, 48_000, 96_000, 192_000], sample_count = 10)]
 fn second(bencher: Bencher, sample_rate_hz: usize) {
@@ -32,14 +54,6 @@ fn second(bencher: Bencher, sample_rate_hz: usize) {
     let mut separator = FileSeparator::new(pipeline, sample_rate_hz as f64);
     let second = vec![0.1; sample_rate_hz];
     bencher.bench_local(|| separator.push([black_box(&second), &second], &mut |_| ()).unwrap());
-}
-
-/// Opening a model with an empty graph.
-#[divan::bench(sample_count = 10)]
-fn open(bencher: Bencher) {
-    let (_dir, model) = bark_model();
-    let runtime = runtime();
-    bencher.bench_local(|| Pipeline::new(&runtime, &model).unwrap());
 }
 
 /// One block of 512 on the audio thread (11.6 ms of music), stems present.

@@ -7,8 +7,9 @@ use models::Manifest;
 pub(crate) const FADE_LEN: usize = 256;
 
 /// By how many samples (of the host) the stems, and the mix aligned with them, lag behind the input: a job must fill
-/// (one hop), its stems need the slice that ends with it (one more hop, and what the resamplers wait for), and the
-/// worker has a time budget of half a hop or one block, whichever is longer.
+/// (one hop), its stems need the slice that ends with it (one more hop, and what the resamplers wait for), the worker
+/// has a time budget of half a hop or one block, whichever is longer, and a fade of 256 samples must fit in should it
+/// miss it.
 ///
 /// `sample_rate_hz` and `max_block_len` are the host's. Constant as long as these and the model are.
 ///
@@ -23,8 +24,22 @@ pub(crate) fn latency_of(schedule: &Schedule, max_block_len: usize) -> usize {
     (schedule.max_job_len() + schedule.delay()) as usize + budget_of(schedule, max_block_len)
 }
 
-/// Samples that pass, at least, between the block that completes a job and the first one that needs its stems.
+/// Samples between the one that completes a job and the first that cannot do without its stems: the worker's time, of
+/// which a whole number of blocks passes in any case, and a fade, which must begin before the stems run out.
 pub(crate) fn budget_of(schedule: &Schedule, max_block_len: usize) -> usize {
-    // A fade out must begin before the stems run out, so the budget is never shorter than a fade.
-    (schedule.max_job_len() as usize / 2).max(max_block_len).max(FADE_LEN)
+    (schedule.max_job_len() as usize / 2).max(max_block_len) + FADE_LEN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_is_two_hops_a_budget_and_a_fade() {
+        let of = |rate, block_len| latency_of(&Schedule::new(rate, 44_100, 9030), block_len);
+        assert_eq!(of(44_100.0, 512), 9030 + 9030 + 4515 + 256);
+        assert_eq!(of(44_100.0, 8192), 9030 + 9030 + 8192 + 256);
+        // 9829 host samples fill a job; waited for are (9029 + 39) 160/147 more, and half a kernel of 42.
+        assert_eq!(of(48e3, 512), 9829 + (9869 + 42 + 1) + 4914 + 256);
+    }
 }

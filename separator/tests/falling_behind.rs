@@ -10,12 +10,16 @@ const BLOCK_LEN: usize = 256;
 
 /// Streams in real time (one block, then sleep as long as it lasts) until `num_blocks` have passed.
 fn stream(audio: &mut AudioSide, input: &Stereo, output: &mut Output, num_blocks: usize) {
+    stream_blocks(audio, input, output, num_blocks, BLOCK_LEN);
+}
+
+fn stream_blocks(audio: &mut AudioSide, input: &Stereo, output: &mut Output, num_blocks: usize, block_len: usize) {
     let start = Instant::now();
     for block in 0..num_blocks {
         let position = output.delayed[0].len();
-        let input = input.each_ref().map(|channel| &channel[position..position + BLOCK_LEN]);
+        let input = input.each_ref().map(|channel| &channel[position..position + block_len]);
         output.process(audio, input, false);
-        let due = Duration::from_secs_f64((block + 1) as f64 * BLOCK_LEN as f64 / RATE);
+        let due = Duration::from_secs_f64((block + 1) as f64 * block_len as f64 / RATE);
         std::thread::sleep(due.saturating_sub(start.elapsed()));
     }
 }
@@ -74,6 +78,19 @@ fn late_hops_are_replaced_by_the_mix_and_everything_stays_aligned() {
     let (num_separated, num_replaced) = assert_aligned(&output);
     assert!(num_separated > 50_000 && num_replaced > 10_000, "{num_separated} {num_replaced}");
     assert_eq!(engine.status().state, EngineState::Running);
+}
+
+#[test]
+fn the_longest_announced_blocks_leave_the_worker_one_block_s_time() {
+    let (_dir, model) = write_model(&TestModel::identity());
+    let block_len = 8192;
+    let (engine, mut audio) = start(&model, RATE, block_len);
+    wait_until_running(&engine);
+    let input = noise(16 * block_len, 7);
+    let mut output = Output::new();
+    // Blocks, hops (1008 samples) and latency are not multiples of each other: every position is met.
+    stream_blocks(&mut audio, &input, &mut output, 16, block_len);
+    assert_eq!((output.num_missing, engine.status().late_hops), (0, 0));
 }
 
 #[test]
@@ -137,6 +154,7 @@ fn model_that_cannot_be_opened_is_reported_and_the_mix_passes() {
 #[test]
 fn realtime_never_waits_however_slow_the_worker_is() {
     let (_dir, engine, mut audio) = identity();
+    wait_until_running(&engine);
     engine.delay_jobs(Duration::from_millis(300));
     let input = noise(200 * BLOCK_LEN, 5);
     let mut output = Output::new();
