@@ -1,0 +1,85 @@
+//! `process()` and `reset()` allocate nothing and free nothing, whatever the block sizes, gains and outputs.
+
+use separator::{
+    AudioSide, Engine, EngineConfig,
+    testing::{TestModel, runtime},
+};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+use unbraid_plugin::processor::Processor;
+
+thread_local! {
+    static NUM_CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MAX_BLOCK_LEN: usize = 1024;
+
+/// Random blocks, gains and resets; some blocks are longer than announced.
+fn assert_allocates_nothing(processor: &mut Processor) {
+    let mut main = [vec![0.1_f32; 5000], vec![0.2; 5000]];
+    let mut stems = [(); 4].map(|()| main.clone());
+    let mut state = 1_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for block_idx in 0..3000 {
+        let len = if block_idx % 50 == 0 { 5000 } else { random(MAX_BLOCK_LEN as u64 + 1) as usize };
+        let gains = [(); 4].map(|()| [0.0, 0.5, 1.0, 4.0][random(4) as usize]);
+        let (has_stem_outputs, is_reset) = (random(2) == 0, random(100) == 0);
+        let before = NUM_CALLS.get();
+        let main = main.each_mut().map(|channel| &mut channel[..len]);
+        let stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
+        processor.process(main, has_stem_outputs.then_some(stems), gains);
+        if is_reset {
+            processor.reset(gains);
+        }
+        assert_eq!(NUM_CALLS.get(), before, "block {block_idx} of {len} samples");
+    }
+}
+
+#[test]
+fn with_an_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = TestModel::identity().write(dir.path()).unwrap();
+    for sample_rate_hz in [44_100.0, 96e3] {
+        let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
+        let (_engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
+        assert_allocates_nothing(&mut Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, [1.0; 4], false));
+    }
+}
+
+#[test]
+fn without_an_engine() {
+    let audio_side = AudioSide::passthrough(3000, MAX_BLOCK_LEN);
+    assert_allocates_nothing(&mut Processor::new(audio_side, 48e3, MAX_BLOCK_LEN, [1.0; 4], false));
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = NUM_CALLS.get();
+    drop(std::hint::black_box(vec![1]));
+    assert_eq!(NUM_CALLS.get(), before + 2);
+}
