@@ -1,7 +1,7 @@
 //! One training example: stems drawn from songs, mixed, transformed and pooled onto the network's grid.
 
 use crate::grid::Grid;
-use crate::songs::{BASS, OTHER, SILENCE, Song, power, read_chunk};
+use crate::songs::{BASS, DRUMS, OTHER, SILENCE, Song, power, read_chunk};
 use num_complex::Complex;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use slicqt::{Plan, Scratch, Slicer};
@@ -243,10 +243,10 @@ fn restage(stem: &mut [Vec<f32>; 2], width: f32, balance: f32) {
     }
 }
 
-/// Pitch and tempo together, by up to three semitones, for two draws in three. Bass goes down as far as nine: few
-/// training songs reach the lowest octave, and there a sub-bass and a kick are told apart by their course alone.
+/// Pitch and tempo together, by up to three semitones, for two draws in three. Drums and bass go down as far as ten:
+/// few training songs reach the lowest octave, and there a kick and a sub-bass are told apart by their course alone.
 fn random_speed(stem_idx: usize, rng: &mut StdRng) -> f64 {
-    let lowest = if stem_idx == BASS { -9.0 } else { -3.0 };
+    let lowest = if matches!(stem_idx, DRUMS | BASS) { -10.0 } else { -3.0 };
     if rng.random_bool(0.35) { 1.0 } else { 2f64.powf(rng.random_range(lowest..3.0) / 12.0) }
 }
 

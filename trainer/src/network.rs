@@ -197,7 +197,7 @@ impl Network {
         };
         let (remembered, state) = self.lstm.seq_init(&projected, state);
         let recalled = self.unproject.forward(&remembered).reshape([num_slices, size[3], size[1], size[2]]);
-        x += recalled.permute([0, 2, 3, 1]);
+        x = recalled.permute([0, 2, 3, 1]) + x; // not `+=`: the gradient needs the old x
         for (i, (conv, norm)) in self.decoder.iter().enumerate() {
             x = conv.forward(&x);
             if let Some(norm) = norm {

@@ -6,6 +6,8 @@ use std::{path::PathBuf, str::FromStr};
 
 /// Order of the stems in everything that the trainer makes.
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
+/// Index of drums in [`STEMS`].
+pub const DRUMS: usize = 1;
 /// Index of bass in [`STEMS`].
 pub const BASS: usize = 2;
 /// Index of other in [`STEMS`].
