@@ -88,8 +88,8 @@ fn identity_stem_is_the_delayed_mix_with_no_offset() {
         let mut input = band_limited(len, rate);
         for channel in &mut input {
             for (n, sample) in channel.iter_mut().enumerate() {
-                let fade = 4000.0;
-                *sample *= (n as f32 / fade).min((len - n) as f32 / fade).min(1.0);
+                let fade = (n.min(len - n) as f64 / (0.1 * rate)).min(1.0);
+                *sample *= (0.5 - 0.5 * (std::f64::consts::PI * fade).cos()) as f32;
             }
             channel.resize(len + 30_000, 0.0);
         }
