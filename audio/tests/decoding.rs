@@ -73,6 +73,14 @@ fn mp3_without_a_tag_keeps_everything() {
 }
 
 #[test]
+fn a_wrong_guess_of_the_length_cuts_nothing() {
+    let estimate = AudioReader::open(fixture("vbr_44100.mp3")).unwrap().estimated_num_samples().unwrap();
+    // 51 frames, as ffmpeg decodes it too.
+    assert_eq!(read_all(fixture("vbr_44100.mp3")).unwrap().samples[0].len(), 51 * 1152);
+    assert!(estimate < 50 * 1152, "a guess of {estimate} samples puts nothing to the test");
+}
+
+#[test]
 fn wav_of_unknown_length() {
     let audio = read_all(fixture("piped_44100.wav")).unwrap();
     assert_eq!(audio.samples[0].len(), 5003);
