@@ -195,10 +195,10 @@ mod tests {
         mix(&mut mixer, &mut out, &mut stems, 0..37);
         mixer.set_gains([1.0, 0.0, 1.0, 1.0]);
         mix(&mut mixer, &mut out, &mut stems, 37..300);
-        for i in 0..300_usize {
+        for (i, &sample) in out[0].iter().enumerate() {
             let steps = (i + 1).saturating_sub(37).min(RAMP_LEN);
             let expected = 1.0 - steps as f32 / RAMP_LEN as f32;
-            assert!((out[0][i] - expected).abs() < 1e-5, "{i}: {} {expected}", out[0][i]);
+            assert!((sample - expected).abs() < 1e-5, "{i}: {sample} {expected}");
         }
         assert_eq!(out[0][36], 1.0);
         assert_eq!(out[1][37 + RAMP_LEN - 1], 0.0);
