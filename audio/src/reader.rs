@@ -131,26 +131,41 @@ impl AudioReader {
     }
 
     /// The file.
+    ///
+    /// # Realtime
+    /// Safe.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Samples per second of each channel.
+    ///
+    /// # Realtime
+    /// Safe.
     pub fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
     /// Channels in the file, 1 or 2; delivered are always two.
+    ///
+    /// # Realtime
+    /// Safe.
     pub fn num_channels(&self) -> usize {
         self.num_channels
     }
 
     /// Number of samples that will be delivered, where the file says it exactly.
+    ///
+    /// # Realtime
+    /// Safe.
     pub fn num_samples(&self) -> Option<u64> {
         self.num_samples
     }
 
     /// Number of samples for a progress bar: exact where it is known, else the decoder's guess.
+    ///
+    /// # Realtime
+    /// Safe.
     pub fn estimated_num_samples(&self) -> Option<u64> {
         self.num_samples.or(self.estimated_num_samples)
     }
@@ -246,6 +261,9 @@ fn decode_error(path: &Path, position: u64, error: SymphoniaError) -> AudioError
 ///
 /// # Errors
 /// As [`AudioReader::open`] and [`AudioReader::read_block`].
+///
+/// # Realtime
+/// Not safe: allocates, uses the disk.
 pub fn read_all(path: impl AsRef<Path>) -> Result<Audio, AudioError> {
     let mut reader = AudioReader::open(path)?;
     let capacity = reader.num_samples().map_or(0, |n| n.min(1 << 28) as usize);

@@ -49,6 +49,9 @@ impl WavWriter {
     ///
     /// # Errors
     /// The file cannot be created.
+    ///
+    /// # Realtime
+    /// Not safe: allocates, uses the disk.
     pub fn create(path: impl AsRef<Path>, sample_rate_hz: u32, format: WavFormat) -> Result<WavWriter, AudioError> {
         let path = path.as_ref();
         let mut part_path = path.as_os_str().to_owned();
@@ -72,6 +75,9 @@ impl WavWriter {
     ///
     /// # Panics
     /// If the channels differ in length.
+    ///
+    /// # Realtime
+    /// Not safe: allocates, uses the disk.
     pub fn write(&mut self, samples: [&[f32]; 2]) -> Result<(), AudioError> {
         let [left, right] = samples;
         assert_eq!(left.len(), right.len(), "WavWriter::write: channels differ in length");
@@ -98,6 +104,9 @@ impl WavWriter {
     }
 
     /// Samples beyond full scale so far, both channels together; always 0 for floats.
+    ///
+    /// # Realtime
+    /// Safe.
     pub fn num_clipped(&self) -> u64 {
         self.num_clipped
     }
@@ -106,6 +115,9 @@ impl WavWriter {
     ///
     /// # Errors
     /// The disk is full or gone, or the file cannot be renamed.
+    ///
+    /// # Realtime
+    /// Not safe: allocates, uses the disk.
     pub fn finish(mut self) -> Result<(), AudioError> {
         let wav = self.wav.take().expect("only finish takes it");
         let result = wav
