@@ -124,9 +124,13 @@ fn vocals_go_from_a_real_song_as_far_as_from_a_file() {
             let mut reader = StemReader::open(&folder).expect("stems");
             let rate = f64::from(reader.sample_rate_hz());
             let mut stems: [Stereo; 4] = Default::default();
-            // Half a minute from the second minute of the song.
-            reader.read_block((60.0 * rate) as usize, &mut stems).expect("stems");
-            reader.read_block((30.0 * rate) as usize, &mut stems).expect("stems");
+            let mut part: [Stereo; 4] = Default::default();
+            // The half minute with the loudest vocals.
+            while reader.read_block((30.0 * rate) as usize, &mut part).expect("stems") > 0 {
+                if power_db(&part[0]) > power_db(&stems[0]) {
+                    std::mem::swap(&mut stems, &mut part);
+                }
+            }
             let num_samples = stems[0][0].len();
             let sum = |range: std::ops::Range<usize>| -> Stereo {
                 [0, 1].map(|c| {

@@ -50,12 +50,13 @@ fn an_identity_network_gives_the_delayed_mix_back() {
             // Where the sines begin they are not band-limited: the first second is left out.
             let inside = rate as usize + latency..num_samples;
             let vocals = excerpt(&outputs[1], inside.clone());
-            let difference = difference_db(&excerpt(&expected, inside), &vocals);
+            let difference = difference_db(&excerpt(&expected, inside.clone()), &vocals);
             println!("  {rate} Hz: {difference:.1} dB");
             assert!(difference < max_db, "{rate} Hz: {difference:.1} dB");
             assert_eq!(best_delay(&input, &outputs[1], latency, 8), latency, "{rate} Hz");
             for (port_idx, port) in outputs.iter().enumerate().skip(2) {
-                assert!(power_db(port) < -100.0, "{rate} Hz, output {port_idx}: {:.1} dB", power_db(port));
+                let rest = power_db(&excerpt(port, inside.clone()));
+                assert!(rest < max_db, "{rate} Hz, output {port_idx}: {rest:.1} dB");
             }
         }
     });

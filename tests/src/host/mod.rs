@@ -113,6 +113,16 @@ impl Plugin {
         extension.text_to_value(&handle, id, &text).unwrap_or_else(|| panic!("{name} does not understand {text:?}"))
     }
 
+    /// Writes what the plugin shows for a value of `param` into `text`; returns its length in bytes.
+    ///
+    /// # Realtime
+    /// Allocates nothing on the host's side.
+    pub fn text_into(&mut self, param: ClapId, value: f64, text: &mut [u8]) -> usize {
+        let handle = self.instance.plugin_handle();
+        let extension: PluginParams = handle.get_extension().expect("the plugin has parameters");
+        extension.value_to_text(&handle, param, value, text).map_or(0, |text| text.len())
+    }
+
     /// The value of a parameter now.
     pub fn value(&mut self, name: &str) -> f64 {
         let id = self.param(name).id;

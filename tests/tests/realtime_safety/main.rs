@@ -1,0 +1,174 @@
+//! No allocation, no lock and no system call in the plugin's `process()`.
+//!
+//! What is seen, and how: see `guard`. What cannot be seen from outside is a lock of Rust's standard library that nobody
+//! else holds at the time, since taking it is one atomic instruction; therefore the main thread asks the plugin for all
+//! it can while the audio thread plays, so that locks are contended and end in a system call.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod guard;
+
+use clack_host::events::event_types::ParamValueEvent;
+use clack_host::prelude::*;
+use guard::{Guard, Seen};
+use separator::testing::TestModel;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tests::host::{Library, Plugin, Processor, UNBRAID, UNBRAID_MULTI_OUT};
+use tests::isolated::{isolated, isolated_with_model};
+use tests::places;
+use tests::signal::{Random, noise};
+
+const MAX_BLOCK_LEN: usize = 2048;
+const RATE: f64 = 44_100.0;
+
+/// What the audio thread needs to automate.
+struct Gains {
+    params: Vec<ClapId>,
+    /// Lowest and highest value.
+    range: [f64; 2],
+}
+
+/// Plays `duration` in blocks of random lengths with random automation and now and then a reset, each `process()` under
+/// guard. Returns what was seen, and the number of blocks.
+fn play(processor: &mut Processor, gains: &Gains, duration: Duration, seed: u64) -> (Seen, usize) {
+    let mut random = Random::new(seed);
+    let input = noise(MAX_BLOCK_LEN, seed);
+    let mut guard = Guard::new();
+    let mut events = EventBuffer::with_capacity(16);
+    let mut num_blocks = 0;
+    let start = Instant::now();
+    let mut num_samples = 0;
+    while num_samples < (duration.as_secs_f64() * RATE) as usize {
+        let block_len = match random.between(0, 3) {
+            0 => random.between(1, MAX_BLOCK_LEN),
+            1 => 32,
+            2 => random.between(1, 64),
+            _ => 512,
+        };
+        events.clear();
+        if random.between(0, 3) == 0 {
+            let param = gains.params[random.between(0, gains.params.len() - 1)];
+            let value = gains.range[0] + f64::from(random.unit()) * (gains.range[1] - gains.range[0]);
+            let time = random.between(0, block_len - 1) as u32;
+            events.push(&ParamValueEvent::new(time, param, Pckn::match_all(), value));
+        }
+        if random.between(0, 999) == 0 {
+            guard.watch(|| processor.reset());
+        }
+        processor.process_block_within([&input[0][..block_len], &input[1][..block_len]], &events, |process| {
+            guard.watch(process);
+        });
+        num_blocks += 1;
+        num_samples += block_len;
+        // Twice as fast as a sound card, so that the worker is busy and results come at all times.
+        let due = start + Duration::from_secs_f64(0.5 * num_samples as f64 / RATE);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    (guard.seen(), num_blocks)
+}
+
+/// Plays on an audio thread while this thread, as a host's main thread, asks the plugin for all it has.
+fn play_while_asked(id: &str, duration: Duration) {
+    let library = Library::load(&places::clap());
+    let mut plugin = Plugin::new(&library, id);
+    plugin.set_offline(false);
+    let mut processor = plugin.activate(RATE, MAX_BLOCK_LEN);
+    let params = plugin.params().to_vec();
+    let gains = Gains {
+        params: params.iter().map(|param| param.id).collect(),
+        range: [params[0].range[0], params[0].range[2]],
+    };
+    let is_over = AtomicBool::new(false);
+    let (processor, (seen, num_blocks)) = std::thread::scope(|scope| {
+        let player = scope.spawn(|| {
+            let result = play(&mut processor, &gains, duration, 1);
+            is_over.store(true, Ordering::Release);
+            (processor, result)
+        });
+        while !is_over.load(Ordering::Acquire) {
+            plugin.idle();
+            plugin.latency();
+            plugin.save_state();
+            for param in &params {
+                plugin.value(&param.name);
+            }
+        }
+        player.join().expect("the audio thread ends well")
+    });
+    plugin.deactivate(processor);
+    println!("  {id}: {num_blocks} blocks, {seen:?}");
+    assert!(num_blocks > 100);
+    assert_eq!(seen, Seen::default());
+}
+
+#[test]
+fn process_neither_allocates_nor_locks_nor_calls_the_system() {
+    let model = TestModel::with_masks([0.4, 0.3, 0.2, 0.1]);
+    isolated_with_model("process_neither_allocates_nor_locks_nor_calls_the_system", &model, || {
+        play_while_asked(UNBRAID, Duration::from_secs(10));
+        play_while_asked(UNBRAID_MULTI_OUT, Duration::from_secs(10));
+    });
+}
+
+#[test]
+fn nor_does_it_when_there_is_no_model() {
+    let envs = [(tests::isolated::MODEL_VARIABLE, "/no/such/model".as_ref())];
+    isolated("nor_does_it_when_there_is_no_model", &envs, || {
+        play_while_asked(UNBRAID, Duration::from_secs(2));
+        play_while_asked(UNBRAID_MULTI_OUT, Duration::from_secs(2));
+    });
+}
+
+/// The guard sees what it is there to see; otherwise the tests above would show nothing.
+#[test]
+fn the_guard_sees_allocations_locks_and_system_calls() {
+    isolated("the_guard_sees_allocations_locks_and_system_calls", &[], || {
+        let seen = |action: &mut dyn FnMut()| {
+            let mut guard = Guard::new();
+            guard.watch(action);
+            guard.seen()
+        };
+        assert_eq!(seen(&mut || _ = std::hint::black_box(1 + 1)), Seen::default());
+        assert_eq!(seen(&mut || drop(std::hint::black_box(Box::new(1)))).num_allocations, 1);
+        assert_eq!(seen(&mut || drop(std::hint::black_box(Box::new(1)))).num_frees, 1);
+        // SAFETY: a process may ask for its parent.
+        let call = seen(&mut || _ = std::hint::black_box(unsafe { libc::syscall(libc::SYS_getppid) }));
+        assert_eq!((call.num_system_calls, call.last_system_call), (1, Some(libc::SYS_getppid)));
+        // And the call was carried out all the same.
+        let mut parent = 0;
+        // SAFETY: as above.
+        seen(&mut || parent = unsafe { libc::syscall(libc::SYS_getppid) });
+        // SAFETY: as above.
+        assert_eq!(parent, unsafe { libc::syscall(libc::SYS_getppid) });
+
+        let mut mutex = libc::PTHREAD_MUTEX_INITIALIZER;
+        // SAFETY: a valid mutex, which only this thread knows.
+        let lock = seen(&mut || unsafe {
+            libc::pthread_mutex_lock(&mut mutex);
+            libc::pthread_mutex_unlock(&mut mutex);
+        });
+        assert_eq!(lock.num_locks, 1);
+
+        // A lock of the standard library shows as a system call, once somebody else holds it.
+        let mutex = Mutex::new(());
+        let held = mutex.lock();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| seen(&mut || drop(mutex.lock())));
+            std::thread::sleep(Duration::from_millis(50));
+            drop(held);
+            let seen = waiter.join().expect("the lock comes free");
+            assert_eq!((seen.num_system_calls, seen.last_system_call), (1, Some(libc::SYS_futex)));
+        });
+
+        // The plugin's allocations are seen too, although it is a library of its own: it builds texts on the heap, and
+        // this host does not.
+        let mut plugin = Plugin::new(&Library::load(&places::clap()), UNBRAID);
+        let vocals = plugin.param("Vocals");
+        let mut text = [0; 64];
+        let mut text_len = 0;
+        let of_plugin = seen(&mut || text_len = plugin.text_into(vocals.id, vocals.range[1], &mut text));
+        assert!(text_len > 0);
+        assert!(of_plugin.num_allocations > 0, "allocations of the plugin pass by the guard");
+    });
+}

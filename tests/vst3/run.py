@@ -1,0 +1,131 @@
+"""The bundled VST3 in pedalboard, a host with a VST3 wrapper of its own (JUCE). Run by `cargo xtask test`, which installs
+pedalboard and sets UNBRAID_VST3 and PYTHONPATH.
+
+pedalboard always tells the plugin that it renders offline, compensates the latency that the plugin reports, and shows
+the main bus only. So an output that is the input, sample by sample, says that the reported latency is the true one; an
+output that were late or early by one sample would differ from white noise everywhere.
+"""
+
+import os
+import sys
+import time
+
+import numpy
+import pedalboard
+
+PATH = os.environ["UNBRAID_VST3"]
+NAMES = ["Unbraid", "Unbraid Multi-Out"]
+RATES = [44_100, 48_000, 96_000]
+BLOCKS = [32, 441, 512, 4096]
+# As pedalboard spells the parameters: name and unit.
+GAINS = ["vocals_db", "drums_db", "bass_db", "other_db"]
+
+
+def load(name):
+    return pedalboard.load_plugin(PATH, plugin_name=name)
+
+
+def noise(num_samples, seed=1):
+    random = numpy.random.default_rng(seed)
+    return random.uniform(-0.5, 0.5, (2, num_samples)).astype(numpy.float32)
+
+
+def level_db(sound):
+    return 10.0 * numpy.log10(numpy.mean(numpy.square(sound, dtype=numpy.float64)) + 1e-30)
+
+
+def check(is_true, text):
+    if not is_true:
+        raise AssertionError(text)
+
+
+def test_both_plugins_are_there():
+    names = pedalboard.VST3Plugin.get_plugin_names_for_file(PATH)
+    check(sorted(names) == sorted(NAMES), f"the bundle holds {names}")
+
+
+def test_parameters_are_the_four_gains_and_bypass():
+    for name in NAMES:
+        plugin = load(name)
+        names = list(plugin.parameters)
+        check(names == [*GAINS, "bypass"], f"{name} has the parameters {names}")
+
+
+def test_reported_latency_is_the_true_one_and_0_db_is_bit_for_bit():
+    """Unbraid only: pedalboard leaves the stems' outputs of Multi-Out unconnected, and then nice-plug does not process."""
+    for rate in RATES:
+        for block in BLOCKS:
+            plugin = load("Unbraid")
+            sound = noise(3 * rate)
+            output = plugin.process(sound, rate, buffer_size=block, reset=True)
+            check(output.shape == sound.shape, f"{output.shape} samples come out for {sound.shape}")
+            differing = numpy.flatnonzero((output.view(numpy.uint32) != sound.view(numpy.uint32)).any(axis=0))
+            where = f"{rate} Hz, blocks of {block}"
+            check(differing.size == 0, f"{where}: {differing.size} samples differ, from {differing[:1]} on")
+            print(f"    {where}: null")
+
+
+def test_gains_act():
+    """Whatever the model takes for which stem: with all four pulled down nothing is left, and each alone takes away
+    what the model gives it."""
+    rate = 44_100
+    sound = noise(4 * rate)
+    inside = slice(rate, 3 * rate)
+    plugin = load("Unbraid")
+    # The first call begins with the gains still on their way; the second has them where they are.
+    for gain in GAINS:
+        setattr(plugin, gain, plugin.parameters[gain].range[0])
+    plugin.process(sound, rate)
+    silence = plugin.process(sound, rate)[:, inside]
+    check(level_db(silence) < -100.0, f"all stems pulled down leave {level_db(silence):.1} dB")
+
+    stems = []
+    for gain in GAINS:
+        plugin = load("Unbraid")
+        setattr(plugin, gain, plugin.parameters[gain].range[0])
+        plugin.process(sound, rate)
+        output = plugin.process(sound, rate)
+        stems.append((sound - output)[:, inside])
+    rest = sound[:, inside] - sum(stems)
+    difference = level_db(rest) - level_db(sound[:, inside])
+    check(difference < -80.0, f"the four stems do not sum to the mix: {difference:.1f} dB")
+
+
+def test_parameters_come_back_with_the_state():
+    plugin = load("Unbraid")
+    plugin.vocals_db = plugin.parameters["vocals_db"].range[0]
+    state = plugin.raw_state
+    other = load("Unbraid")
+    other.raw_state = state
+    check(
+        other.parameters["vocals_db"].raw_value == plugin.parameters["vocals_db"].raw_value,
+        f"{other.parameters['vocals_db'].raw_value} after {plugin.parameters['vocals_db'].raw_value} was saved",
+    )
+
+
+def test_input_that_is_no_number_passes_and_is_forgotten():
+    rate = 44_100
+    sound = noise(3 * rate)
+    sound[0, 5_000] = numpy.nan
+    sound[1, 6_000] = numpy.inf
+    plugin = load("Unbraid")
+    output = plugin.process(sound, rate)
+    check(numpy.array_equal(output, sound, equal_nan=True), "the mix does not pass as it came")
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    num_failed = 0
+    for name, test in tests:
+        start = time.monotonic()
+        try:
+            test()
+            print(f"  ok      {name} ({time.monotonic() - start:.1f} s)")
+        except Exception as error:  # noqa: BLE001: each test is reported, whatever goes wrong in it
+            num_failed += 1
+            print(f"  FAILED  {name}: {type(error).__name__}: {error}")
+    print(f"{len(tests) - num_failed} passed, {num_failed} failed")
+    sys.exit(1 if num_failed else 0)
+
+
+main()
