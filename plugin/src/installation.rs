@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Folders that may hold the ONNX Runtime library and, in `models/`, the models: the plugin's own folder (CLAP on Linux
-/// and Windows), and `Resources` next to it (VST3, and every bundle on macOS). Links are followed as well, since people
-/// link plugins into their plugin folder.
+/// and Windows), and `Contents/Resources` of its bundle (VST3, and everything on macOS). Links are followed as well,
+/// since people link plugins into their plugin folder.
 ///
 /// # Realtime
 /// Not safe: allocates, reads folders.
@@ -16,7 +16,8 @@ fn dirs_around(library: &Path) -> Vec<PathBuf> {
     let mut dirs = Vec::new();
     for path in [Some(library.to_owned()), library.canonicalize().ok()].into_iter().flatten() {
         let dir = path.parent();
-        let resources = dir.and_then(Path::parent).map(|contents| contents.join("Resources"));
+        let contents = dir.and_then(Path::parent).filter(|parent| parent.ends_with("Contents"));
+        let resources = contents.map(|contents| contents.join("Resources"));
         for dir in [dir.map(Path::to_owned), resources].into_iter().flatten() {
             // A path and what it links to are usually the same.
             if !dirs.contains(&dir) {
@@ -90,6 +91,11 @@ mod tests {
             dirs,
             ["/p/Unbraid.vst3/Contents/x86_64-linux", "/p/Unbraid.vst3/Contents/Resources"].map(PathBuf::from)
         );
+    }
+
+    #[test]
+    fn looks_nowhere_else_around_a_single_file() {
+        assert_eq!(dirs_around(Path::new("/p/Unbraid/Unbraid.clap")), [PathBuf::from("/p/Unbraid")]);
     }
 
     #[cfg(unix)]
