@@ -190,6 +190,42 @@ fn after_input_that_is_no_number_the_stems_come_back() {
     });
 }
 
+#[test]
+fn when_the_network_breaks_mid_way_the_mix_passes() {
+    let model = TestModel { fails_from: Some(1e3), ..TestModel::identity() };
+    isolated_with_model("when_the_network_breaks_mid_way_the_mix_passes", &model, || {
+        let library = Library::load(&places::clap());
+        let mut input = noise(100_000, 4);
+        for is_offline in [true, false] {
+            let mut plugin = Plugin::new(&library, UNBRAID_MULTI_OUT);
+            plugin.set_offline(is_offline);
+            let mut processor = plugin.activate(44_100.0, 512);
+            let latency = plugin.latency();
+            input[0][50_000] = 1e6;
+            let outputs = processor.render(&input, repeat(512), &[]);
+            assert_eq!(first_difference(&delayed(&input, latency), &outputs[0]), None, "the mix passes");
+            if is_offline {
+                let before = latency + 1_000..40_000 + latency;
+                let [mix, vocals] = [0, 1].map(|port| excerpt(&outputs[port], before.clone()));
+                assert!(difference_db(&mix, &vocals) < -100.0, "the vocals are the mix at first");
+            }
+            let after = 70_000 + latency..100_000;
+            let quarter = [0, 1].map(|c| outputs[0][c][after.clone()].iter().map(|x| 0.25 * x).collect());
+            assert!(difference_db(&quarter, &excerpt(&outputs[1], after)) < -100.0, "then a quarter of the mix");
+            the_log_says(&["passes the mix through", "switch the plugin off and on again"]);
+
+            // What the message says helps.
+            plugin.deactivate(processor);
+            plugin.set_offline(true);
+            let mut processor = plugin.activate(44_100.0, 512);
+            input[0][50_000] = 0.0;
+            let outputs = processor.render(&input, repeat(512), &[]);
+            assert!(difference_db(&outputs[0], &outputs[1]) < -100.0, "the vocals are the mix again");
+            plugin.deactivate(processor);
+        }
+    });
+}
+
 /// Thread that the signal handler ends.
 static VICTIM: AtomicI32 = AtomicI32::new(0);
 

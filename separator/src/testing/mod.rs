@@ -34,6 +34,8 @@ pub struct TestModel {
     pub masks: Vec<f32>,
     /// If set, the masks rise from 0 over so many hops: a network with a memory.
     pub fade_in_hops: Option<usize>,
+    /// If set, ONNX Runtime fails as soon as a magnitude reaches this: a network that breaks while the music plays.
+    pub fails_from: Option<f32>,
     /// What it wants to see.
     pub channels: Vec<Channel>,
 }
@@ -46,6 +48,7 @@ impl TestModel {
             stems: crate::STEMS.map(String::from).to_vec(),
             masks: masks.to_vec(),
             fade_in_hops: None,
+            fails_from: None,
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
         }
     }
@@ -124,7 +127,22 @@ impl TestModel {
         graph.constant("zero", &[1], &[0.0]);
         graph.constant_i64("channel_axis", &[0]);
         graph.node("Mul", &["magnitudes", "zero"], "nothing");
-        graph.node("ReduceSum", &["nothing", "channel_axis"], "nothing_of_all");
+        match self.fails_from {
+            None => graph.node("ReduceSum", &["nothing", "channel_axis"], "nothing_of_all"),
+            Some(limit) => {
+                // The number of loud coefficients is an index into a table of one entry.
+                graph.constant("limit", &[1], &[limit]);
+                graph.constant_i64("length_axis", &[1]);
+                graph.node("Div", &["magnitudes", "limit"], "relative");
+                graph.node("Floor", &["relative"], "whole");
+                graph.node("NonZero", &["whole"], "loud");
+                graph.node("Shape", &["loud"], "loud_shape");
+                graph.node("Gather", &["loud_shape", "length_axis"], "num_loud");
+                graph.node("Gather", &["zero", "num_loud"], "checked");
+                graph.node("ReduceSum", &["nothing", "channel_axis"], "sum");
+                graph.node("Add", &["sum", "checked"], "nothing_of_all");
+            }
+        }
         match self.fade_in_hops {
             None => graph.node("Add", &["constants", "nothing_of_all"], "masks"),
             Some(num_hops) => {
