@@ -108,7 +108,10 @@ mod tests {
     fn ends_of_the_range_and_unity_are_exact() {
         let param = UnbraidParams::default().vocals;
         assert_eq!(gain(param.preview_plain(0.0)), 0.0);
-        assert_eq!(gain(param.preview_plain(param.preview_normalized(0.0))), 1.0);
+        for rounding_of_the_host in [-1e-6, 0.0, 1e-6] {
+            let unity = param.preview_normalized(0.0) + rounding_of_the_host;
+            assert_eq!(gain(param.preview_plain(unity)), 1.0);
+        }
         assert_eq!(param.preview_plain(1.0), 12.0);
         assert!((gain(-6.0) - 0.501_187_2).abs() < 1e-6);
         assert!((param.preview_normalized(0.0) - 0.75).abs() < 0.001);
