@@ -48,7 +48,7 @@ fn sing_syllable(out: &mut [Vec<f32>; 2], rate: f64, start_s: f64, duration_s: f
     let mut sample_idx = 0usize;
     add_tone(out, rate, start_s, duration_s + 0.03, 0.0, |t| {
         // The tract moves every 32 samples, within the first 90 ms; the pitch arrives after 60 ms.
-        if sample_idx % 32 == 0 {
+        if sample_idx.is_multiple_of(32) {
             let way = smooth_step(t / 0.09);
             for (formant_idx, filter) in tract.iter_mut().enumerate() {
                 let (from, to) = (glide.vowels[0][formant_idx], glide.vowels[1][formant_idx]);

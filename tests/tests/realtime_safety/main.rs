@@ -3,6 +3,7 @@
 //! What is seen, and how: see `guard`. What cannot be seen from outside is a lock of Rust's standard library that nobody
 //! else holds at the time, since taking it is one atomic instruction; therefore the main thread asks the plugin for all
 //! it can while the audio thread plays, so that locks are contended and end in a system call.
+//! (nice-plug itself takes a `try_lock` around the plugin, which never waits.)
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod guard;
