@@ -1,7 +1,7 @@
 //! What happens in `process()`, without a host.
 
 use crate::stem_mixer::StemMixer;
-use separator::AudioSide;
+use separator::{AudioSide, DenormalsAreZero};
 
 /// The audio thread's part of an instance: the engine's audio side, and the mixer after it.
 pub struct Processor {
@@ -70,6 +70,8 @@ impl Processor {
         mut stem_outputs: Option<[[&mut [f32]; 2]; 4]>,
         gains: [f32; 4],
     ) -> bool {
+        // Hosts may leave denormals on; copies keep them, so unity stays bit for bit.
+        let _denormals = DenormalsAreZero::new();
         self.mixer.set_gains(gains);
         let len = main[0].len();
         for start in (0..len).step_by(self.max_block_len) {

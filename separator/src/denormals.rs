@@ -3,8 +3,8 @@
 
 use std::marker::PhantomData;
 
-/// While it lives, denormals are zero on this thread.
-pub(crate) struct DenormalsAreZero {
+/// While it lives, denormals are zero on this thread; afterwards they are what they were.
+pub struct DenormalsAreZero {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     previous: arch::Control,
     /// The setting belongs to the thread.
@@ -54,6 +54,11 @@ mod arch {
 }
 
 impl DenormalsAreZero {
+    /// Denormals are zero from now on.
+    ///
+    /// # Realtime
+    /// Safe: two instructions.
+    #[allow(clippy::new_without_default)] // a guard that comes out of `default()` is easily dropped at once
     pub fn new() -> Self {
         #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         {

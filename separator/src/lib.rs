@@ -33,6 +33,7 @@ mod stream;
 pub mod testing;
 mod whole_file;
 
+pub use denormals::DenormalsAreZero;
 pub use error::SeparatorError;
 pub use latency::latency_samples;
 pub use network::Network;
