@@ -2,6 +2,7 @@
 
 use separator::testing::TestModel;
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,6 +19,8 @@ const LOG_VARIABLE: &str = "NICE_LOG";
 /// When the process fails; its output is shown.
 pub fn isolated(test: &str, envs: &[(&str, &OsStr)], body: impl FnOnce()) {
     if std::env::var_os(CHILD_VARIABLE).is_some_and(|child| child == test) {
+        // The test harness has begun a line; what the test says begins on the next one.
+        println!();
         return body();
     }
     let log = crate::places::target().join("tests").join(format!("{}.log", test.replace("::", "-")));
@@ -35,10 +38,13 @@ pub fn isolated(test: &str, envs: &[(&str, &OsStr)], body: impl FnOnce()) {
     let messages = std::fs::read_to_string(&log).unwrap_or_default();
     assert!(output.status.success(), "{test}: {}\n{text}\nThe plugin says:\n{messages}", output.status);
     assert!(text.contains("1 passed"), "no test is called {test}:\n{text}");
-    print!(
-        "{}",
-        text.lines().filter(|line| line.starts_with("  ")).map(|line| format!("{line}\n")).collect::<String>()
-    );
+    text.lines().filter(|line| line.starts_with("  ")).for_each(say);
+}
+
+/// Prints a line that is seen even when the test passes: what was measured, what was skipped.
+pub fn say(line: &str) {
+    // Not `println!`, whose output the test harness keeps to itself.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// What the plugin has logged so far, inside `isolated`.

@@ -31,7 +31,7 @@ pub fn target() -> PathBuf {
 pub fn shared(path: &str) -> Option<PathBuf> {
     let path = root().join("../shared").join(path);
     if !path.exists() {
-        println!("SKIPPED: {} is not there", path.display());
+        crate::isolated::say(&format!("SKIPPED: {} is not there", path.display()));
         return None;
     }
     Some(path)

@@ -21,6 +21,8 @@ pub fn pip() -> Result<Command> {
     }
     let mut command = python();
     command.args(["-m", "pip", "--disable-pip-version-check", "--no-input"]);
+    // Everything goes into folders of our own, so pip need not warn of running as root.
+    command.env("PIP_ROOT_USER_ACTION", "ignore");
     Ok(command)
 }
 
