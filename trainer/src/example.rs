@@ -207,6 +207,9 @@ fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStem
                 }
             }
             read_chunk(stem, position as f64, speed, gain, swap, &mut out);
+            if stem_idx == BASS && rng.random_bool(0.5) {
+                pluck(&mut out, rng);
+            }
             if rng.random_bool(0.6) {
                 let width = rng.random_range(0.0..1.6);
                 let balance_db: f32 = rng.random_range(-2.0..2.0);
@@ -231,6 +234,22 @@ fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStem
 
 fn random_position(song: &Song, num_samples: usize, rng: &mut StdRng) -> usize {
     rng.random_range(0..song.num_samples.saturating_sub(num_samples).max(1))
+}
+
+/// Gives a stem the course of plucked notes: a bass that decays like a kick drum is a bass all the same.
+fn pluck(stem: &mut [Vec<f32>; 2], rng: &mut StdRng) {
+    let period = (44_100.0 * rng.random_range(0.2..0.8)) as usize;
+    let decay_samples = 44_100.0 * rng.random_range(0.05..0.4);
+    let floor = if rng.random_bool(0.5) { 0.0 } else { rng.random_range(0.0..0.4) };
+    let offset = rng.random_range(0..period);
+    const ATTACK_LEN: f32 = 130.0; // 3 ms
+    for channel in stem {
+        for (n, sample) in channel.iter_mut().enumerate() {
+            let since = ((n + offset) % period) as f32;
+            let envelope = (since / ATTACK_LEN).min(1.0) * (-since / decay_samples).exp();
+            *sample *= floor + (1.0 - floor) * envelope;
+        }
+    }
 }
 
 /// Puts a stem elsewhere on the stage: side times `width`, left times and right over `balance`.
