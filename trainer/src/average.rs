@@ -1,9 +1,9 @@
-//! The moving average of the weights over the last thousand steps or so: it scores better and steadier than the
+//! The moving average of the weights over the last few hundred steps: it scores better and steadier than the
 //! weights of any single step, and it is what is validated and exported.
 
 use tch::{Tensor, nn::VarStore, no_grad};
 
-const DECAY: f64 = 0.998;
+const DECAY: f64 = 0.995;
 const PREFIX: &str = "average|";
 
 /// An average of every variable of a store (statistics of the batch norms included), in a store of its own.
