@@ -54,7 +54,7 @@ fn play(processor: &mut Processor, gains: &Gains, duration: Duration, seed: u64)
             let time = random.between(0, block_len - 1) as u32;
             events.push(&ParamValueEvent::new(time, param, Pckn::match_all(), value));
         }
-        if random.between(0, 999) == 0 {
+        if random.between(0, 99) == 0 {
             guard.watch(|| processor.reset());
         }
         processor.process_block_within([&input[0][..block_len], &input[1][..block_len]], &events, |process| {
@@ -118,6 +118,24 @@ fn nor_does_it_when_there_is_no_model() {
     isolated("nor_does_it_when_there_is_no_model", &envs, || {
         play_while_asked(UNBRAID, Duration::from_secs(2));
         play_while_asked(UNBRAID_MULTI_OUT, Duration::from_secs(2));
+    });
+}
+
+/// Offline `process()` waits for the worker, which takes system calls: the guard must see those of the plugin itself.
+#[test]
+fn the_guard_sees_the_plugin_wait_offline() {
+    isolated_with_model("the_guard_sees_the_plugin_wait_offline", &TestModel::identity(), || {
+        let library = Library::load(&places::clap());
+        let mut plugin = Plugin::new(&library, UNBRAID);
+        plugin.set_offline(true);
+        let mut processor = plugin.activate(RATE, MAX_BLOCK_LEN);
+        let input = noise(MAX_BLOCK_LEN, 1);
+        let mut guard = Guard::new();
+        for _ in 0..20 {
+            processor.process_block_within([&input[0], &input[1]], &EventBuffer::new(), |process| guard.watch(process));
+        }
+        plugin.deactivate(processor);
+        assert!(guard.seen().num_system_calls > 0);
     });
 }
 
