@@ -4,6 +4,7 @@
 mod adam;
 mod average;
 mod checkpoint;
+mod cuda;
 mod example;
 mod export;
 mod grid;
@@ -150,7 +151,7 @@ fn train_command(args: TrainArgs) -> Result<()> {
         hidden_len: args.hidden,
         num_layers: args.layers,
     };
-    let device = if args.cpu { Device::Cpu } else { Device::cuda_if_available() };
+    let device = if args.cpu { Device::Cpu } else { cuda::best_device() };
     eprintln!("computing on {device:?}");
     train::train(train::TrainConfig {
         run: RunState {
