@@ -18,6 +18,7 @@ mod error;
 mod location;
 mod manifest;
 mod model;
+pub mod onnx;
 
 pub use checksum::sha256_file;
 pub use error::ModelError;

@@ -11,7 +11,6 @@ mod grid;
 mod loader;
 mod loss;
 mod network;
-mod onnx;
 mod parity;
 mod songs;
 mod train;

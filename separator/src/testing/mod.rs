@@ -9,13 +9,11 @@
 //! # Ok(()) }
 //! ```
 
-mod onnx;
-
 use crate::{Runtime, find_runtime};
 use models::{
-    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Output, Scale, State, Training, Transform, sha256_file,
+    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Output, Scale, State, Training, Transform,
+    onnx::GraphBuilder, sha256_file,
 };
-use onnx::GraphBuilder;
 use slicqt::{Design, Plan};
 use std::{
     fs,
@@ -72,7 +70,7 @@ impl TestModel {
         let plan = Plan::<f32>::new(&self.design).expect("a design with a transform");
         let graph = dir.join("model.onnx");
         fs::create_dir_all(dir)
-            .and_then(|()| fs::write(&graph, self.graph(plan.num_coefs())))
+            .and_then(|()| self.graph(plan.num_coefs()).write(&graph))
             .map_err(|source| ModelError::Unwritable { path: graph.clone(), source })?;
         let mut manifest = self.manifest(&plan);
         manifest.graph.sha256 = sha256_file(&graph)?.0;
@@ -117,47 +115,41 @@ impl TestModel {
     }
 
     /// `masks[stem][channel][coef] = constant[stem] * level + 0 * sum over channels of magnitudes[coef]`
-    fn graph(&self, num_coefs: usize) -> Vec<u8> {
-        let num_stems = self.stems.len();
-        let mut graph = GraphBuilder::new();
-        graph.input("magnitudes", &[self.channels.len(), num_coefs]);
-        graph.output("masks", &[num_stems, 2, num_coefs]);
-        let constants: Vec<f32> = self.masks.iter().flat_map(|&mask| [mask; 2]).collect();
-        graph.constant("constants", &[num_stems, 2, 1], &constants);
-        graph.constant("zero", &[1], &[0.0]);
-        graph.constant_i64("channel_axis", &[0]);
-        graph.node("Mul", &["magnitudes", "zero"], "nothing");
-        match self.fails_from {
-            None => graph.node("ReduceSum", &["nothing", "channel_axis"], "nothing_of_all"),
-            Some(limit) => {
-                // The number of loud coefficients is an index into a table of one entry.
-                graph.constant("limit", &[1], &[limit]);
-                graph.constant_i64("length_axis", &[1]);
-                graph.node("Div", &["magnitudes", "limit"], "relative");
-                graph.node("Floor", &["relative"], "whole");
-                graph.node("NonZero", &["whole"], "loud");
-                graph.node("Shape", &["loud"], "loud_shape");
-                graph.node("Gather", &["loud_shape", "length_axis"], "num_loud");
-                graph.node("Gather", &["zero", "num_loud"], "checked");
-                graph.node("ReduceSum", &["nothing", "channel_axis"], "sum");
-                graph.node("Add", &["sum", "checked"], "nothing_of_all");
-            }
+    fn graph(&self, num_coefs: usize) -> GraphBuilder {
+        let (num_stems, num_coefs) = (self.stems.len() as i64, num_coefs as i64);
+        let mut graph = GraphBuilder::default();
+        let g = &mut graph;
+        let magnitudes = g.input("magnitudes", &[self.channels.len() as i64, num_coefs]);
+        let values: Vec<f32> = self.masks.iter().flat_map(|&mask| [mask; 2]).collect();
+        let constants = g.floats(&values, &[num_stems, 2, 1]);
+        let zero = g.floats(&[0.0], &[1]);
+        let channel_axis = g.ints(&[0], &[1]);
+        let nothing = g.node("Mul", &[&magnitudes, &zero], &[]);
+        let mut nothing_of_all = g.node("ReduceSum", &[&nothing, &channel_axis], &[]);
+        if let Some(limit) = self.fails_from {
+            // The number of loud coefficients is an index into a table of one entry.
+            let (limit, length_axis) = (g.floats(&[limit], &[1]), g.ints(&[1], &[1]));
+            let relative = g.node("Div", &[&magnitudes, &limit], &[]);
+            let whole = g.node("Floor", &[&relative], &[]);
+            let loud = g.node("NonZero", &[&whole], &[]);
+            let loud_shape = g.node("Shape", &[&loud], &[]);
+            let num_loud = g.node("Gather", &[&loud_shape, &length_axis], &[]);
+            let checked = g.node("Gather", &[&zero, &num_loud], &[]);
+            nothing_of_all = g.node("Add", &[&nothing_of_all, &checked], &[]);
         }
-        match self.fade_in_hops {
-            None => graph.node("Add", &["constants", "nothing_of_all"], "masks"),
-            Some(num_hops) => {
-                graph.input("count", &[1]);
-                graph.output("count_next", &[1]);
-                graph.constant("one", &[1], &[1.0]);
-                graph.constant("num_hops", &[1], &[num_hops as f32]);
-                graph.node("Add", &["count", "one"], "count_next");
-                graph.node("Div", &["count", "num_hops"], "rise");
-                graph.node("Min", &["rise", "one"], "level");
-                graph.node("Mul", &["constants", "level"], "levelled");
-                graph.node("Add", &["levelled", "nothing_of_all"], "masks");
-            }
+        let mut levelled = constants;
+        if let Some(num_hops) = self.fade_in_hops {
+            let count = g.input("count", &[1]);
+            let (one, num_hops) = (g.floats(&[1.0], &[1]), g.floats(&[num_hops as f32], &[1]));
+            let count_next = g.node("Add", &[&count, &one], &[]);
+            g.output(&count_next, "count_next", &[1]);
+            let rise = g.node("Div", &[&count, &num_hops], &[]);
+            let level = g.node("Min", &[&rise, &one], &[]);
+            levelled = g.node("Mul", &[&levelled, &level], &[]);
         }
-        graph.into_bytes()
+        let masks = g.node("Add", &[&levelled, &nothing_of_all], &[]);
+        g.output(&masks, "masks", &[num_stems, 2, num_coefs]);
+        graph
     }
 }
 

@@ -1,5 +1,5 @@
-//! The few messages of ONNX's protocol buffers that a graph needs (onnx.proto3, field numbers from there), and a
-//! builder that names values for us.
+//! Writing a graph: the few messages of ONNX's protocol buffers that it takes (onnx.proto3, field numbers from there),
+//! and a builder that names values for us. The trainer exports with it, and tests make small graphs with it.
 
 use prost::Message;
 use std::{fs, io, path::Path};
@@ -126,6 +126,9 @@ pub struct GraphBuilder {
 
 impl GraphBuilder {
     /// Declares an f32 input.
+    ///
+    /// # Realtime
+    /// Not safe, like everything here: allocates.
     pub fn input(&mut self, name: &str, shape: &[i64]) -> Value {
         self.graph.input.push(value_info(name, shape));
         name.to_owned()
@@ -138,12 +141,18 @@ impl GraphBuilder {
     }
 
     /// A constant of f32.
+    ///
+    /// # Panics
+    /// If `values` do not fill `shape`.
     pub fn floats(&mut self, values: &[f32], shape: &[i64]) -> Value {
         assert_eq!(values.len() as i64, shape.iter().product::<i64>(), "values must fill the shape");
         self.constant(FLOAT, values.iter().flat_map(|v| v.to_le_bytes()).collect(), shape)
     }
 
     /// A constant of i64.
+    ///
+    /// # Panics
+    /// If `values` do not fill `shape`.
     pub fn ints(&mut self, values: &[i64], shape: &[i64]) -> Value {
         assert_eq!(values.len() as i64, shape.iter().product::<i64>(), "values must fill the shape");
         self.constant(INT64, values.iter().flat_map(|v| v.to_le_bytes()).collect(), shape)
@@ -174,7 +183,10 @@ impl GraphBuilder {
         self.graph.node.len()
     }
 
-    /// Writes the model (opset 17).
+    /// Writes the model (opset 17), beside `path` first, then renamed.
+    ///
+    /// # Errors
+    /// As the file system has them.
     pub fn write(self, path: &Path) -> io::Result<()> {
         let model = Model {
             ir_version: 8,
