@@ -18,7 +18,7 @@ mod train;
 mod train_tests;
 mod validate;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use checkpoint::RunState;
 use clap::{Parser, Subcommand};
 use network::NetworkConfig;
@@ -88,8 +88,8 @@ struct TrainArgs {
     /// Highest learning rate
     #[arg(long, default_value_t = 1.5e-3)]
     learning_rate: f64,
-    /// Output channels of the four encoder stages
-    #[arg(long, value_delimiter = ',', num_args = 4, default_values_t = [32, 64, 96, 128])]
+    /// Output channels of the four encoder stages, as 32,64,96,128
+    #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 96, 128])]
     channels: Vec<usize>,
     /// Width of the LSTM
     #[arg(long, default_value_t = 320)]
@@ -143,9 +143,12 @@ fn export_command(args: &ExportArgs) -> Result<()> {
 fn train_command(args: TrainArgs) -> Result<()> {
     let design = train::design(&args.transform)?;
     let num_bins = slicqt::Plan::<f32>::new(&design)?.num_bins();
+    let Ok(channels) = args.channels.as_slice().try_into() else {
+        bail!("--channels: expected four numbers, one for each encoder stage, got {:?}", args.channels);
+    };
     let network = NetworkConfig {
         num_bins,
-        channels: std::array::from_fn(|i| args.channels[i]),
+        channels,
         projection_len: args.projection,
         hidden_len: args.hidden,
         num_layers: args.layers,
