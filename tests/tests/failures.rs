@@ -286,6 +286,7 @@ fn when_the_worker_is_killed_the_mix_passes() {
             let stem = excerpt(port, inside.clone());
             assert!(difference_db(&quarter, &stem) < -100.0, "output {port_idx} is a quarter of the mix");
         }
+        the_log_says(&["passes the mix through", "no sign of life", "Deactivate and activate"]);
         plugin.deactivate(processor);
     });
 }

@@ -5,7 +5,7 @@ use super::{
     audio_side::AudioSide,
     job::Job,
     link::Link,
-    shared::{EngineState, Shared},
+    shared::{EngineState, LOADING, RUNNING, Shared},
     worker::Worker,
 };
 use crate::{
@@ -17,9 +17,9 @@ use crate::{
 use models::Model;
 use rtrb::RingBuffer;
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What the host says before it activates a plugin.
@@ -46,6 +46,7 @@ pub struct EngineStatus {
 pub struct Engine {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
+    pulse: Mutex<Pulse>,
 }
 
 impl Engine {
@@ -80,14 +81,23 @@ impl Engine {
             Link { to_worker, from_worker, shared: shared.clone(), worker: thread.thread().clone(), gave_up: false };
         let latency = latency_of(&schedule, config.max_block_len);
         let audio_side = AudioSide::new(latency, config.max_block_len, link, pool, schedule, stem_order);
-        Ok((Engine { shared, worker: Some(thread) }, audio_side))
+        Ok((Engine { shared, worker: Some(thread), pulse: Mutex::new(Pulse::new()) }, audio_side))
     }
 
-    /// How the worker is doing.
+    /// How the worker is doing. Ask now and then: a worker that gave no sign of life over six calls and three seconds
+    /// (its thread was ended from outside, or hangs) counts as failed from then on.
     ///
     /// # Realtime
     /// Not safe: may lock and allocate.
     pub fn status(&self) -> EngineStatus {
+        let is_silent = self.pulse.lock().unwrap_or_else(PoisonError::into_inner).is_silent(&self.shared);
+        if is_silent && self.shared.state() == RUNNING {
+            self.shared.set_failed(
+                "the separation's thread gives no sign of life. Deactivate and activate the plugin to start it again, \
+                 and please report this"
+                    .to_owned(),
+            );
+        }
         EngineStatus {
             state: self.shared.engine_state(),
             late_hops: self.shared.late_hops.load(Ordering::Relaxed),
@@ -108,10 +118,39 @@ impl Engine {
     }
 }
 
+/// When the worker was last seen alive. Calls are counted beside the time, so that a process that slept as a whole
+/// is not taken for a dead worker.
+struct Pulse {
+    beats: u64,
+    since: Instant,
+    num_calls: u32,
+}
+
+impl Pulse {
+    const MAX_SILENCE: Duration = Duration::from_secs(3);
+    const MAX_CALLS: u32 = 6;
+
+    fn new() -> Self {
+        Pulse { beats: 0, since: Instant::now(), num_calls: 0 }
+    }
+
+    fn is_silent(&mut self, shared: &Shared) -> bool {
+        let beats = shared.beats.load(Ordering::Relaxed);
+        if beats != self.beats || shared.state() == LOADING {
+            *self = Pulse { beats, ..Pulse::new() };
+        }
+        self.num_calls += 1;
+        self.num_calls > Self::MAX_CALLS && self.since.elapsed() > Self::MAX_SILENCE
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
         if let Some(worker) = self.worker.take() {
+            if self.pulse.get_mut().unwrap_or_else(PoisonError::into_inner).is_silent(&self.shared) {
+                return; // a thread that hangs, or is gone without a trace, cannot be waited for
+            }
             worker.thread().unpark();
             // A panic was already caught and reported by the worker itself.
             let _ = worker.join();

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub late_hops: AtomicU64,
     /// Time per job over the job's length, f32 bits.
     pub load: AtomicU32,
+    /// Counted up by the worker whenever it looks for work.
+    pub beats: AtomicU64,
     /// The engine was dropped.
     pub stop: AtomicBool,
     /// Test hook: the worker panics at its next job.
@@ -50,6 +52,7 @@ impl Shared {
             output_end: AtomicI64::new(i64::MIN),
             late_hops: AtomicU64::new(0),
             load: AtomicU32::new(0),
+            beats: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             kill: AtomicBool::new(false),
             job_delay_us: AtomicU64::new(0),

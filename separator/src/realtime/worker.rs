@@ -59,6 +59,7 @@ impl Worker {
         let mut num_preroll_jobs = 0;
         let mut last_job = Instant::now();
         while !self.shared.stop.load(Ordering::Acquire) {
+            self.shared.beats.fetch_add(1, Ordering::Relaxed);
             let Ok(mut job) = self.jobs.pop() else {
                 thread::park_timeout(if last_job.elapsed() < DOZE_AFTER { NAP } else { LONG_NAP });
                 continue;
