@@ -4,7 +4,7 @@ use crate::augment::random_tilt;
 use crate::draw::draw_stems;
 use crate::grid::Grid;
 use crate::songs::{BASS, OTHER, Song};
-use crate::stems::Known;
+use crate::stems::{Known, Shares};
 use num_complex::Complex;
 use rand::rngs::StdRng;
 use slicqt::{Plan, Scratch, Slicer};
@@ -62,8 +62,8 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Draws, mixes and transforms `num_slices` slices.
-    pub fn draw(&mut self, songs: &[Song], num_slices: usize, rng: &mut StdRng) -> Example {
-        let stems = draw_stems(songs, num_slices * self.plan.hop_len(), rng);
+    pub fn draw(&mut self, songs: &[Song], shares: &Shares, num_slices: usize, rng: &mut StdRng) -> Example {
+        let stems = draw_stems(songs, shares, num_slices * self.plan.hop_len(), rng);
         let tilts: Vec<Vec<f32>> = (0..4).map(|_| random_tilt(self.plan, rng)).collect();
         self.transform(&stems.samples, Some(&tilts), num_slices, stems.known)
     }
