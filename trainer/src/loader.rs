@@ -5,6 +5,7 @@ use crate::example::{Example, ExampleMaker, NUM_INPUTS};
 use crate::grid::{Grid, NUM_CELLS};
 use crate::loss::Forms;
 use crate::songs::Song;
+use crate::stems::Known;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::Plan;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -53,7 +54,7 @@ impl Batch {
                 linear: stack(|e| &e.linear, &[b, s, 4, 2, f, t]),
                 energies: Tensor::from_slice(&energies).reshape([b, 4]),
                 accompaniment_energy: one_each(|e| e.accompaniment_energy),
-                all_known: one_each(|e| if e.all_known { 1.0 } else { 0.0 }),
+                all_known: one_each(|e| if e.known == Known::All { 1.0 } else { 0.0 }),
             },
             batch_size: b,
         }

@@ -2,9 +2,11 @@
 #![warn(missing_docs)]
 
 mod adam;
+mod augment;
 mod average;
 mod checkpoint;
 mod cuda;
+mod draw;
 mod example;
 mod export;
 mod grid;
@@ -13,6 +15,7 @@ mod loss;
 mod network;
 mod parity;
 mod songs;
+mod stems;
 mod train;
 #[cfg(test)]
 mod train_tests;
