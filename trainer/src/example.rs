@@ -1,10 +1,10 @@
 //! One training example: stems drawn from songs, mixed, transformed and pooled onto the network's grid.
 
-use crate::augment::random_tilt;
-use crate::draw::draw_stems;
+use crate::draw::{Drawing, draw_stems};
 use crate::grid::Grid;
 use crate::songs::{BASS, OTHER, Song};
-use crate::stems::{Known, Shares};
+use crate::stems::Known;
+use anyhow::Result;
 use num_complex::Complex;
 use rand::rngs::StdRng;
 use slicqt::{Plan, Scratch, Slicer};
@@ -62,21 +62,16 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Draws, mixes and transforms `num_slices` slices.
-    pub fn draw(&mut self, songs: &[Song], shares: &Shares, num_slices: usize, rng: &mut StdRng) -> Example {
-        let stems = draw_stems(songs, shares, num_slices * self.plan.hop_len(), rng);
-        let tilts: Vec<Vec<f32>> = (0..4).map(|_| random_tilt(self.plan, rng)).collect();
-        self.transform(&stems.samples, Some(&tilts), num_slices, stems.known)
+    ///
+    /// # Errors
+    /// If a stem cannot be read.
+    pub fn draw(&mut self, songs: &[Song], drawing: &Drawing, num_slices: usize, rng: &mut StdRng) -> Result<Example> {
+        let stems = draw_stems(songs, drawing, num_slices * self.plan.hop_len(), rng)?;
+        Ok(self.transform(&stems.samples, num_slices, stems.known))
     }
 
-    /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum. `tilts[stem][bin]` are
-    /// gains over frequency, applied to the coefficients.
-    pub fn transform(
-        &mut self,
-        stems: &[[Vec<f32>; 2]],
-        tilts: Option<&[Vec<f32>]>,
-        num_slices: usize,
-        known: Known,
-    ) -> Example {
+    /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum.
+    pub fn transform(&mut self, stems: &[[Vec<f32>; 2]], num_slices: usize, known: Known) -> Example {
         let (cells, hop_len) = (self.grid.len(), self.plan.hop_len());
         let mut example = Example {
             features: vec![0.0; num_slices * NUM_INPUTS * cells],
@@ -96,12 +91,6 @@ impl<'a> ExampleMaker<'a> {
                     self.slicers[stem_idx][channel].slice_into(self.plan, hop, &mut self.slice);
                     let coefs = &mut self.coefs[stem_idx][channel];
                     self.plan.forward_into(&self.slice, coefs, &mut self.scratch);
-                    if let Some(tilts) = tilts {
-                        for (bin, gain) in self.plan.bins().iter().zip(&tilts[stem_idx]) {
-                            let frames = &mut coefs[bin.coef_offset..bin.coef_offset + bin.num_frames];
-                            frames.iter_mut().for_each(|c| *c *= gain);
-                        }
-                    }
                 }
             }
             self.mix_stems();

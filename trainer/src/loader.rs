@@ -1,11 +1,13 @@
 //! Batches made ahead on worker threads. Batch `i` depends only on the seed and `i`, so a run that was stopped goes
 //! on with exactly the batches that it would have seen.
 
+use crate::draw::Drawing;
 use crate::example::{Example, ExampleMaker, NUM_INPUTS};
 use crate::grid::{Grid, NUM_CELLS};
 use crate::loss::Forms;
 use crate::songs::Song;
-use crate::stems::{Known, Shares};
+use crate::stems::Known;
+use anyhow::Result;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::Plan;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,8 +21,8 @@ pub struct BatchConfig {
     pub num_slices: usize,
     /// Shortest and longest chunk.
     pub chunk_s: (f64, f64),
-    /// How often examples of each kind are drawn.
-    pub shares: Shares,
+    /// How examples are drawn.
+    pub drawing: Drawing,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -86,7 +88,7 @@ impl Batch {
 /// Batches in order, from worker threads.
 pub struct Loader {
     /// One queue per worker; batch `i` comes from worker `i % len`.
-    queues: Vec<Receiver<Batch>>,
+    queues: Vec<Receiver<Result<Batch>>>,
     next: u64,
 }
 
@@ -113,7 +115,10 @@ impl Loader {
     }
 
     /// The next batch; waits for it.
-    pub fn next(&mut self) -> Batch {
+    ///
+    /// # Errors
+    /// If a song that was there at the start cannot be read any more.
+    pub fn next(&mut self) -> Result<Batch> {
         let queue = (self.next % self.queues.len() as u64) as usize;
         self.next += 1;
         self.queues[queue].recv().expect("loader threads live as long as the loader")
@@ -127,7 +132,7 @@ fn make_batches(
     config: BatchConfig,
     start: u64,
     step: u64,
-    sender: SyncSender<Batch>,
+    sender: SyncSender<Result<Batch>>,
 ) {
     let mut maker = ExampleMaker::new(plan, grid);
     let mut index = start;
@@ -144,13 +149,13 @@ pub fn make_batch(
     maker: &mut ExampleMaker,
     config: BatchConfig,
     index: u64,
-) -> Batch {
+) -> Result<Batch> {
     let mut rng = StdRng::seed_from_u64(config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index);
     let slices_per_s = 44_100.0 / plan.hop_len() as f64;
     let seconds = rng.random_range(config.chunk_s.0..=config.chunk_s.1);
     let num_slices = ((seconds * slices_per_s).round() as usize).max(1);
     let batch_size = (config.num_slices / num_slices).max(1);
-    let examples: Vec<Example> =
-        (0..batch_size).map(|_| maker.draw(songs, &config.shares, num_slices, &mut rng)).collect();
-    Batch::new(&examples, num_slices, plan.num_bins())
+    let draw = |_| maker.draw(songs, &config.drawing, num_slices, &mut rng);
+    let examples = (0..batch_size).map(draw).collect::<Result<Vec<Example>>>()?;
+    Ok(Batch::new(&examples, num_slices, plan.num_bins()))
 }

@@ -6,9 +6,14 @@ mod augment;
 mod average;
 mod checkpoint;
 mod cuda;
+mod data;
+#[cfg(test)]
+mod data_tests;
+mod decode;
 mod draw;
 #[cfg(test)]
 mod draw_tests;
+mod equalizer;
 mod example;
 mod export;
 mod grid;
@@ -18,6 +23,8 @@ mod network;
 mod parity;
 mod song_folder;
 mod songs;
+mod split;
+mod stem;
 mod stems;
 mod train;
 #[cfg(test)]
@@ -46,7 +53,7 @@ enum Command {
         song without bass is taken to have it inside other. A folder with nothing but vocals and mix is a song of which \
         only vocals are known. A song that cannot be read is named and left out.\n\nExample:\n  cargo xtask train --data stems/train \
         --valid stems/valid --out work/first --steps 4000")]
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
     #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
@@ -66,17 +73,13 @@ struct ExportArgs {
     licence: String,
     /// Folder of songs whose scores go into the manifest (may be given several times)
     #[arg(long)]
-    valid: Vec<songs::DataFolder>,
+    valid: Vec<split::DataFolder>,
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// Folder of songs to train on, DIR or DIR=WEIGHT (may be given several times)
-    #[arg(long, required = true)]
-    data: Vec<songs::DataFolder>,
-    /// Folder of songs to judge by after every epoch (may be given several times)
-    #[arg(long, required = true)]
-    valid: Vec<songs::DataFolder>,
+    #[command(flatten)]
+    data: data::DataConfig,
     /// How often an example's accompaniment comes from songs of each kind: stems all known; bass inside other; vocals
     /// known apart only. Kinds that no song is of are left out
     #[arg(long, default_value_t, value_name = "KIND=SHARE,...")]
@@ -120,11 +123,13 @@ struct TrainArgs {
     /// Compute on the CPU even if CUDA is there
     #[arg(long)]
     cpu: bool,
+    #[command(flatten)]
+    augmentation: augment::Augmentation,
 }
 
 fn main() -> Result<()> {
     match Cli::parse().command {
-        Command::Train(args) => train_command(args),
+        Command::Train(args) => train_command(*args),
         Command::Export(args) => export_command(&args),
     }
 }
@@ -140,8 +145,8 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     let num_nodes = export::write_graph(&checkpoint, &plan, &grid, &graph)?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let mut manifest = export::manifest(&name, &args.licence, run, &design, &plan, &graph)?;
-    for song in songs::load(&args.valid, design.sample_rate_hz as u32, |_| ())? {
-        let scores = train::score_checkpoint(&checkpoint, &plan, &grid, &song)?;
+    for song in data::Data::open_to_judge(&args.valid)? {
+        let scores = train::score_checkpoint(&checkpoint, &plan, &grid, &song.whole()?)?;
         manifest.scores.insert(song.name.clone(), scores);
     }
     manifest.write(&args.out)?;
@@ -178,11 +183,10 @@ fn train_command(args: TrainArgs) -> Result<()> {
             learning_rate: args.learning_rate,
             batch_slices: args.batch_slices,
             seed: args.seed,
-            data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
+            data: args.data.data.iter().map(|d| d.path.display().to_string()).collect(),
         },
         data: args.data,
-        shares: args.shares,
-        valid: args.valid,
+        drawing: draw::Drawing { shares: args.shares, augmentation: args.augmentation.resolved() },
         out: args.out,
         epoch_steps: args.epoch_steps,
         num_workers: args.workers,

@@ -3,11 +3,12 @@
 use crate::adam::Adam;
 use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, RunState};
+use crate::data::{Data, DataConfig};
+use crate::draw::Drawing;
 use crate::grid::Grid;
 use crate::loader::{Batch, BatchConfig, Loader, make_batch};
 use crate::network::{Mode, Network, num_parameters};
-use crate::songs::{self, DataFolder, OTHER, STEMS};
-use crate::stems::{Known, Shares};
+use crate::songs::{STEMS, Song, WholeSong};
 use crate::{example::ExampleMaker, loss, validate};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,12 +27,10 @@ const STATISTICS_BATCHES: u64 = 12;
 
 /// What `trainer train` was asked for.
 pub struct TrainConfig {
-    /// Folders of songs.
-    pub data: Vec<DataFolder>,
-    /// Folders of songs to judge by.
-    pub valid: Vec<DataFolder>,
-    /// How often examples of each kind are drawn.
-    pub shares: Shares,
+    /// Where the songs are.
+    pub data: DataConfig,
+    /// How examples are drawn.
+    pub drawing: Drawing,
     /// Where checkpoints and logs go.
     pub out: PathBuf,
     /// State of a new run; a checkpoint in `out` takes its place.
@@ -73,26 +72,8 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     }
     let plan = Plan::<f32>::new(&design(&config.run.transform)?)?;
     let grid = Grid::new(&plan);
-    let spinner = ProgressBar::new_spinner().with_message("reading songs");
-    let read =
-        |folders: &[DataFolder]| songs::load(folders, 44_100, |name| spinner.set_message(format!("read {name}")));
-    let (songs, valid) = (read(&config.data)?, read(&config.valid)?);
-    spinner.finish_and_clear();
-    let minutes = |songs: &[songs::Song]| songs.iter().map(|s| s.num_samples).sum::<usize>() as f64 / 44_100.0 / 60.0;
-    let of_kind = |known: Known| {
-        let num_songs = songs.iter().filter(|song| song.known == known).count();
-        format!("{num_songs} {}", known.name())
-    };
-    eprintln!(
-        "{} songs ({:.0} min; {}) to train on, {} to judge by",
-        songs.len(),
-        minutes(&songs),
-        Known::EACH.map(of_kind).join(", "),
-        valid.len()
-    );
-    if songs.iter().all(|song| song.stems[OTHER].is_none()) {
-        bail!("none of the {} songs to train on has a stem other (or a mix beside vocals)", songs.len());
-    }
+    let data = Data::open(&config.data, &config.out)?;
+    let (songs, valid) = (&data.train, &data.valid);
 
     tch::manual_seed(config.run.seed as i64);
     let vs = nn::VarStore::new(config.device);
@@ -103,7 +84,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let batch_config = BatchConfig {
         num_slices: config.run.batch_slices,
         chunk_s: (2.0, 6.0),
-        shares: config.shares,
+        drawing: config.drawing,
         seed: config.run.seed,
     };
     let mut average = Average::new(&vs, &averaged_vs);
@@ -111,26 +92,23 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
         Some(checkpoint) => checkpoint.restore(&vs, &mut average, &mut adam)?,
         None => {
             let mut maker = ExampleMaker::new(&plan, &grid);
-            set_statistics(
-                &mut network,
-                (0..STATISTICS_BATCHES)
-                    .map(|i| make_batch(&songs, &plan, &mut maker, batch_config, u64::MAX - i).features),
-            );
+            let batch = |i| Ok(make_batch(songs, &plan, &mut maker, batch_config, u64::MAX - i)?.features);
+            let features = (0..STATISTICS_BATCHES).map(batch).collect::<Result<Vec<Tensor>>>()?;
+            set_statistics(&mut network, &features);
         }
     }
     let macs_per_s = network.macs_per_slice() as f64 * 44_100.0 / plan.hop_len() as f64;
     eprintln!("{} parameters, {:.0} M multiply-accumulates per second", num_parameters(&vs), macs_per_s / 1e6);
 
     std::thread::scope(|scope| {
-        let mut loader = Loader::start(scope, &songs, &plan, &grid, batch_config, config.run.step, config.num_workers);
+        let mut loader = Loader::start(scope, songs, &plan, &grid, batch_config, config.run.step, config.num_workers);
         while config.run.step < config.run.total_steps {
             let num_steps = config.epoch_steps.min(config.run.total_steps - config.run.step);
             let epoch = run_epoch(&network, &mut average, &mut adam, &mut loader, &plan, &mut config, num_steps)?;
             checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
-            let scores: Vec<[Option<f64>; 4]> = valid
-                .iter()
-                .map(|song| validate::separate_and_score(&averaged, &plan, &grid, song, config.device))
-                .collect();
+            let score =
+                |song: &Song| Ok(validate::separate_and_score(&averaged, &plan, &grid, &song.whole()?, config.device));
+            let scores = valid.iter().map(score).collect::<Result<Vec<[Option<f64>; 4]>>>()?;
             let known: Vec<f64> = scores.iter().flatten().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len() as f64;
             if config.run.best_sdr_db.is_none_or(|best| mean > best) {
@@ -140,6 +118,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
             }
             report(&config, &epoch, &scores, mean)?;
         }
+        data.counts.tell_left_out();
         Ok(())
     })
 }
@@ -149,7 +128,7 @@ pub fn score_checkpoint(
     checkpoint: &Checkpoint,
     plan: &Plan<f32>,
     grid: &Grid,
-    song: &songs::Song,
+    song: &WholeSong,
 ) -> Result<BTreeMap<String, f64>> {
     let vs = nn::VarStore::new(Device::Cpu);
     let network = Network::new(&vs.root(), &checkpoint.state.network);
@@ -181,7 +160,7 @@ fn run_epoch(
     let (mut mse, mut mask_sum, mut waiting_s, mut audio_s) = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..num_steps {
         let asked = Instant::now();
-        let batch = loader.next();
+        let batch = loader.next()?;
         waiting_s += asked.elapsed().as_secs_f64();
         let losses = train_step(network, adam, &batch, config)?;
         audio_s += batch.features.size()[0] as f64 * plan.hop_len() as f64 / 44_100.0;
@@ -221,8 +200,8 @@ pub fn train_step(network: &Network, adam: &mut Adam, batch: &Batch, config: &Tr
     Ok(losses)
 }
 
-fn set_statistics(network: &mut Network, features: impl Iterator<Item = Tensor>) {
-    let features = Tensor::cat(&features.collect::<Vec<_>>(), 0);
+fn set_statistics(network: &mut Network, features: &[Tensor]) {
+    let features = Tensor::cat(features, 0);
     let mean = features.mean_dim([0].as_slice(), false, Kind::Float);
     let deviation = features.std_dim([0].as_slice(), true, false);
     no_grad(|| {

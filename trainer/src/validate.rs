@@ -3,7 +3,7 @@
 use crate::example::{NUM_INPUTS, features_into};
 use crate::grid::Grid;
 use crate::network::{Mode, Network};
-use crate::songs::{OTHER, Song};
+use crate::songs::{OTHER, WholeSong};
 use crate::stems::Known;
 use num_complex::Complex;
 use slicqt::{OverlapAdd, Plan, Slicer};
@@ -18,7 +18,7 @@ pub fn separate_and_score(
     network: &Network,
     plan: &Plan<f32>,
     grid: &Grid,
-    song: &Song,
+    song: &WholeSong,
     device: Device,
 ) -> [Option<f64>; 4] {
     let (hop_len, num_coefs) = (plan.hop_len(), plan.num_coefs());
@@ -85,7 +85,7 @@ fn share_remainder(masks: &mut [Vec<f32>]) {
     }
 }
 
-fn hop_of_mix(song: &Song, hop_idx: usize, hop_len: usize, channel: usize) -> Vec<f32> {
+fn hop_of_mix(song: &WholeSong, hop_idx: usize, hop_len: usize, channel: usize) -> Vec<f32> {
     let mut hop = vec![0.0; hop_len];
     for stem in song.stems.iter().flatten() {
         let start = (hop_idx * hop_len).min(stem.len());
