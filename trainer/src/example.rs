@@ -6,7 +6,7 @@ use crate::draw::draw_stems;
 use crate::loss::combinations::{combinations, form_weights, parts};
 use crate::network::{Channel, Layout, Network};
 use crate::songs::Song;
-use crate::stems::Known;
+use crate::stems::{Known, Shares};
 use crate::transform::Transform;
 use num_complex::Complex;
 use rand::rngs::StdRng;
@@ -94,9 +94,9 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Draws, mixes and transforms `num_slices` slices.
-    pub fn draw(&mut self, songs: &[Song], num_slices: usize, rng: &mut StdRng) -> Example {
+    pub fn draw(&mut self, songs: &[Song], shares: &Shares, num_slices: usize, rng: &mut StdRng) -> Example {
         let plan = &self.transform.plan;
-        let stems = draw_stems(songs, num_slices * plan.hop_len(), rng);
+        let stems = draw_stems(songs, shares, num_slices * plan.hop_len(), rng);
         let tilts: Vec<Vec<f32>> = (0..4).map(|_| random_tilt(plan, rng)).collect();
         self.transform(&stems.samples, Some(&tilts), num_slices, stems.known)
     }

@@ -94,6 +94,8 @@ pub fn manifest(
         input: models::Input { name: "magnitudes".to_owned(), shape: vec![channels.len(), plan.num_coefs()], channels },
         output: models::Output { name: "masks".to_owned(), shape: vec![STEMS.len(), 2, plan.num_coefs()] },
         states: network.zero_state(1).tensors.iter().map(state).collect(),
+        at_end: Default::default(),
+        offline: None,
         training,
         scores: Default::default(),
     })

@@ -4,6 +4,7 @@
 use crate::batch::Batch;
 use crate::example::{Contents, Example, ExampleMaker};
 use crate::songs::Song;
+use crate::stems::Shares;
 use crate::transform::Transform;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,6 +17,8 @@ pub struct BatchConfig {
     pub num_slices: usize,
     /// Shortest and longest chunk.
     pub chunk_s: (f64, f64),
+    /// How often examples of each kind are drawn.
+    pub shares: Shares,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -88,6 +91,7 @@ pub fn make_batch(
     let seconds = rng.random_range(config.chunk_s.0..=config.chunk_s.1);
     let num_slices = ((seconds * slices_per_s).round() as usize).max(1);
     let batch_size = (config.num_slices / num_slices).max(1);
-    let examples: Vec<Example> = (0..batch_size).map(|_| maker.draw(songs, num_slices, &mut rng)).collect();
+    let examples: Vec<Example> =
+        (0..batch_size).map(|_| maker.draw(songs, &config.shares, num_slices, &mut rng)).collect();
     Batch::new(examples, num_slices)
 }
