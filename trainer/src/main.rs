@@ -18,15 +18,26 @@ mod equalizer;
 mod example;
 mod export;
 mod grid;
+mod guard;
+mod history;
 mod loader;
 mod loss;
 mod network;
 mod parity;
+mod plot;
+mod precision;
+mod recipe;
+mod report;
+mod session;
+mod snippet;
 mod song_folder;
 mod songs;
+mod spectrogram;
 mod split;
 mod stem;
 mod stems;
+mod tensorboard;
+mod top;
 mod train;
 #[cfg(test)]
 mod train_tests;
@@ -101,6 +112,12 @@ struct TrainArgs {
     /// Slices of a batch (slices follow each other at half their length)
     #[arg(long, default_value_t = 128)]
     batch_slices: usize,
+    /// Seconds between checkpoints within an epoch: as much is lost at most when the run is killed
+    #[arg(long, default_value_t = 300.0, value_name = "SECONDS")]
+    save_s: f64,
+    /// Best checkpoints that are kept in OUT/top
+    #[arg(long, default_value_t = 3, value_name = "NUMBER")]
+    top: usize,
     /// Highest learning rate
     #[arg(long, default_value_t = 1.5e-3)]
     learning_rate: f64,
@@ -131,6 +148,8 @@ struct TrainArgs {
     /// Compute on the CPU even if CUDA is there
     #[arg(long)]
     cpu: bool,
+    #[command(flatten)]
+    recipe: recipe::Recipe,
     #[command(flatten)]
     augmentation: augment::Augmentation,
 }
@@ -183,7 +202,7 @@ fn train_command(args: TrainArgs) -> Result<()> {
     set("num_layers", args.layers.map(Into::into));
     let device = if args.cpu { Device::Cpu } else { cuda::best_device() };
     eprintln!("computing on {device:?}");
-    train::train(train::TrainConfig {
+    let config = train::TrainConfig {
         run: RunState {
             network,
             loss: args.loss,
@@ -197,12 +216,22 @@ fn train_command(args: TrainArgs) -> Result<()> {
             batch_slices: args.batch_slices,
             seed: args.seed,
             data: args.data.data.iter().map(|d| d.path.display().to_string()).collect(),
+            recipe: args.recipe,
+            last_learning_rate: 0.0,
+            history: vec![],
+            sums: Default::default(),
         },
         data: args.data,
         drawing: draw::Drawing { shares: args.shares, augmentation: args.augmentation.resolved() },
         out: args.out,
         epoch_steps: args.epoch_steps,
+        save_s: args.save_s,
+        top: args.top,
+        chunk_s: (2.0, 6.0),
         num_workers: args.workers,
         device,
-    })
+    };
+    train::train(&config, &mut |_| train::Control::Continue)?;
+    println!("report: {}", config.out.join("report.md").display());
+    Ok(())
 }
