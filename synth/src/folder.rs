@@ -1,7 +1,7 @@
 //! A finished song on disk: four FLAC files and `song.json`, written beside and renamed as one.
 
 use crate::measure::StemMeasure;
-use crate::raw_song::{RawSong, SAMPLE_RATE_HZ};
+use crate::raw_song::{RawSong, SAMPLE_RATE_HZ, VOCALS};
 use anyhow::{Context, Result, bail};
 use audio::STEM_NAMES;
 use flac_codec::encode::{FlacSampleWriter, Options};
@@ -37,7 +37,7 @@ pub struct SongJson {
 /// Where songs are while they are being written: a folder that no reader of songs takes for one.
 const PARTS: &str = ".part";
 
-/// Writes the stems that sound and `song.json` to `out/name`. What stands there afterwards is complete.
+/// Writes the stems (vocals only where somebody sings) and `song.json` to `out/name`. What stands there afterwards is complete.
 ///
 /// # Errors
 /// The disk is full or gone, or the folder is there already.
@@ -51,14 +51,16 @@ pub fn write(out: &Path, name: &str, song: &RawSong, mut json: SongJson) -> Resu
     }
     fs::create_dir_all(&part).with_context(|| format!("could not create {}", part.display()))?;
     json.stems.clear();
-    for ((stem, name), measure) in song.stems.iter().zip(STEM_NAMES).zip(&mut json.measures) {
-        if stem.iter().flatten().all(|x| *x == 0.0) {
+    for (stem_idx, (stem, name)) in song.stems.iter().zip(STEM_NAMES).enumerate() {
+        // A stem that is not there says that nobody knows it: a silent bass is known to be silent. Vocals are the
+        // exception: where nobody sings at all there is no use in drawing them.
+        if stem_idx == VOCALS && stem.iter().flatten().all(|x| *x == 0.0) {
             continue;
         }
         let path = part.join(format!("{name}.flac"));
         write_flac(&path, stem).with_context(|| format!("could not write {}", path.display()))?;
         json.stems.push(name.into());
-        *measure = Some(StemMeasure::of(stem, f64::from(SAMPLE_RATE_HZ)));
+        json.measures[stem_idx] = Some(StemMeasure::of(stem, f64::from(SAMPLE_RATE_HZ)));
     }
     let text = serde_json::to_string_pretty(&json)? + "\n";
     let path = part.join("song.json");

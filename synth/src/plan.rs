@@ -56,7 +56,7 @@ pub fn plan(
         let song_idx = planned.len();
         let song_seed = seed::of_song(options.seed, song_idx);
         let song = if files.is_empty() {
-            let score = Score::random(song_seed);
+            let score = Score::random(options.max_seconds, song_seed);
             let seconds = score.duration_s();
             let name = format!("composed-{song_idx:04}");
             let digest = digest(song_seed, "composed");

@@ -59,7 +59,7 @@ pub struct Options {
     /// Songs rendered at a time, about 250 MB each [default: number of cores]
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Longest song; of longer MIDI files an excerpt is played
+    /// Longest song, to a section's end; of longer MIDI files an excerpt is played
     #[arg(long, value_name = "S", default_value_t = 120.0)]
     pub max_seconds: f64,
     /// Only print the table of levels for a folder of songs

@@ -76,8 +76,9 @@ pub struct Score {
 const TAIL_S: f64 = 2.0;
 
 impl Score {
-    /// Draws a score; cheap, so that the length of a song is known before it is rendered.
-    pub fn random(song_seed: u64) -> Score {
+    /// Draws a score of half of `max_s` to about `max_s` seconds; cheap, so that the length of a song is known before it
+    /// is rendered.
+    pub fn random(max_s: f64, song_seed: u64) -> Score {
         let mut rng = seed::rng(song_seed, "compose/score");
         let is_minor = rng.random_bool(0.65);
         let progressions: &[&[i32]] = if is_minor { &MINOR_PROGRESSIONS } else { &MAJOR_PROGRESSIONS };
@@ -87,7 +88,7 @@ impl Score {
         }
         let beats_per_minute = rng.random_range(80.0..150.0f64).round();
         let swing = if rng.random_bool(0.35) { rng.random_range(0.05..0.4) } else { 0.0 };
-        let target_s = rng.random_range(60.0..120.0);
+        let target_s = max_s * rng.random_range(0.5..1.0);
         let mut sections = Vec::new();
         let mut first_bar = 0;
         while 4.0 * first_bar as f64 * 60.0 / beats_per_minute < target_s {
