@@ -34,14 +34,19 @@
 #![warn(missing_docs)]
 
 mod design;
+mod forward;
+mod inverse;
 mod plan;
+mod scratch;
 mod stream;
+mod tables;
 mod whole;
 mod windows;
 
 pub use design::{Design, DesignError, Scale};
 pub use num_complex::Complex;
-pub use plan::{Bin, Bucket, Plan, Scratch};
+pub use plan::{Bin, Bucket, Plan};
+pub use scratch::Scratch;
 pub use stream::{OverlapAdd, Slicer};
 pub use whole::{forward_whole, inverse_whole};
 
