@@ -87,7 +87,8 @@ fn patterns(rng: &mut impl Rng) -> (Pattern, Pattern) {
     if rng.random_bool(0.4) {
         kick[rng.random_range(0..PATTERN_LEN)] = 0.7;
     }
-    let back_beats: &[usize] = *[&[4usize, 12][..], &[4, 12], &[8], &[4, 12, 15]].choose(rng).unwrap_or(&&[4, 12][..]);
+    const BACK_BEATS: [&[usize]; 4] = [&[4, 12], &[4, 12], &[8], &[4, 12, 15]];
+    let back_beats = BACK_BEATS.choose(rng).unwrap_or(&BACK_BEATS[0]);
     let back = repeated(back_beats, 1.0);
     let mut pattern: Pattern = vec![(Piece::Kick, kick)];
     match rng.random_range(0..4) {

@@ -84,10 +84,10 @@ fn period(x: &[f32], window_len: usize, min_lag: usize, max_lag: usize) -> Optio
         |lag: usize| -> f64 { x[..window_len].iter().zip(&x[lag..]).map(|(a, b)| f64::from((a - b) * (a - b))).sum() };
     let mut sum = 0.0;
     let mut normalized = vec![1.0; max_lag + 1];
-    for lag in 1..=max_lag {
+    for (lag, normalized) in normalized.iter_mut().enumerate().skip(1) {
         let d = difference(lag);
         sum += d;
-        normalized[lag] = if sum > 0.0 { d * lag as f64 / sum } else { 1.0 };
+        *normalized = if sum > 0.0 { d * lag as f64 / sum } else { 1.0 };
     }
     let mut lag = (min_lag.max(1)..max_lag).find(|lag| normalized[*lag] < 0.15)?;
     while lag + 1 < max_lag && normalized[lag + 1] < normalized[lag] {
@@ -102,7 +102,7 @@ fn period(x: &[f32], window_len: usize, min_lag: usize, max_lag: usize) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tone::{note_hz, silence};
+    use crate::tone::silence;
     use crate::voice::{Syllable, sing};
 
     #[test]
@@ -127,8 +127,8 @@ mod tests {
             })
             .collect();
         sing(&mut sound, 44_100.0, &syllables, 1);
-        let classes = sung_pitch_classes(&sound, &[0..6 * 44_100], 44_100.0);
-        assert_eq!(major_tonic_of(&classes), Some(tonic), "{classes:?} {}", note_hz(50.0));
+        let classes = sung_pitch_classes(&sound, &[0..3 * 44_100, 3 * 44_100..6 * 44_100], 44_100.0);
+        assert_eq!(major_tonic_of(&classes), Some(tonic), "{classes:?}");
         assert_eq!(major_tonic_of(&[0.0; 12]), None);
     }
 }

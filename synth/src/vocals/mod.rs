@@ -179,7 +179,7 @@ fn place(
     let mut next = phrases.iter().cycle();
     for window in &backing.windows_s {
         let mut beat = (window.start / backing.beat_s).ceil();
-        while let Some(phrase) = next.next() {
+        for phrase in next.by_ref() {
             let duration_s = phrase.len() as f64 / rate;
             // A whole number of beats, if a stretch of an eighth does it.
             let num_beats = (duration_s / backing.beat_s).round().max(1.0);
