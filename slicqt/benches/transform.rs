@@ -27,6 +27,7 @@ fn plan(name: &str) -> Plan<f32> {
 #[divan::bench(args = DESIGNS)]
 fn a_bare_forward(bencher: Bencher, name: &str) {
     let mut bare = BareFfts::new(&plan(name));
+    bare.refill();
     // In place and over and over, so the numbers overflow; that takes no longer.
     bencher.bench_local(|| bare.forward());
 }
@@ -42,6 +43,7 @@ fn b_forward(bencher: Bencher, name: &str) {
 #[divan::bench(args = DESIGNS)]
 fn c_bare_inverse(bencher: Bencher, name: &str) {
     let mut bare = BareFfts::new(&plan(name));
+    bare.refill();
     bencher.bench_local(|| bare.inverse());
 }
 
