@@ -1,6 +1,6 @@
 //! Tables and FFTs of a design, and the transform of one slice.
 
-use crate::{Design, DesignError, Sample, windows};
+use crate::{Design, DesignError, Sample, stft, windows};
 use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
@@ -35,12 +35,15 @@ pub struct Bucket {
 /// Everything about a design that does not change: share it in an `Arc` between channels, stems and threads.
 pub struct Plan<T = f32> {
     slice_len: usize,
+    hop_len: usize,
     transition_len: usize,
     num_coefs: usize,
     bins: Vec<Bin>,
     buckets: Vec<Bucket>,
     /// `[sample]`, the slicing window.
     pub(crate) slicing: Vec<T>,
+    /// `[sample]`, a plain STFT's synthesis window over its FFT length; no other design has one.
+    synthesis: Option<Vec<T>>,
     tables: Vec<BinTable<T>>,
     /// `[coef]`, see [`Plan::coef_energy_weights`].
     energy_weights: Vec<f32>,
@@ -75,10 +78,13 @@ impl<T: Sample> Plan<T> {
     /// # Realtime
     /// Not safe: allocates.
     pub fn new(design: &Design) -> Result<Self, DesignError> {
+        if let Some((fft_len, hop_len)) = design.stft_lens() {
+            return Plan::new_stft(design, fft_len, hop_len);
+        }
         let layout = design.layout()?;
         let windows = windows::analysis(&layout);
         let diagonal = windows::frame_diagonal(&layout, &windows);
-        windows::check_frame(&diagonal, design.sample_rate_hz)?;
+        windows::check_frame(&layout, &windows, &diagonal)?;
 
         let len = layout.slice_len;
         let cast = |x: f64| T::from_f64(x).expect("every f64 rounds to a sample type");
@@ -126,15 +132,49 @@ impl<T: Sample> Plan<T> {
         }
         Ok(Plan {
             slice_len: len,
+            hop_len: len / 2,
             transition_len: layout.transition_len,
             num_coefs,
             bins,
             buckets,
             slicing: windows::slicing(len, layout.transition_len).into_iter().map(cast).collect(),
+            synthesis: None,
             tables,
             energy_weights,
             real_forward: real_planner.plan_fft_forward(len),
             real_inverse: real_planner.plan_fft_inverse(len),
+        })
+    }
+
+    /// One bucket of `fft_len / 2 + 1` bins with one frame each; the coefficients are the real FFT of a slice.
+    fn new_stft(design: &Design, fft_len: usize, hop_len: usize) -> Result<Self, DesignError> {
+        stft::check(design, fft_len, hop_len)?;
+        let cast = |x: f64| T::from_f64(x).expect("every f64 rounds to a sample type");
+        let window = stft::analysis(fft_len);
+        let synthesis = stft::synthesis(&window, hop_len).into_iter().map(|x| cast(x / fft_len as f64));
+        let mut planner = RealFftPlanner::<T>::new();
+        let num_bins = fft_len / 2 + 1;
+        let bin = |k: usize| Bin {
+            frequency_hz: k as f64 * design.sample_rate_hz() / fft_len as f64,
+            position: k,
+            num_frames: 1,
+            coef_offset: k,
+        };
+        // Parseval: exact here.
+        let weight = |k: usize| if k == 0 || k == fft_len / 2 { 1.0 } else { 2.0 } / fft_len as f32;
+        Ok(Plan {
+            slice_len: fft_len,
+            hop_len,
+            transition_len: fft_len / 2,
+            num_coefs: num_bins,
+            bins: (0..num_bins).map(bin).collect(),
+            buckets: vec![Bucket { first_bin: 0, num_bins, num_frames: 1, coefs: 0..num_bins }],
+            synthesis: Some(synthesis.collect()),
+            slicing: window.into_iter().map(cast).collect(),
+            tables: Vec::new(),
+            energy_weights: (0..num_bins).map(weight).collect(),
+            real_forward: planner.plan_fft_forward(fft_len),
+            real_inverse: planner.plan_fft_inverse(fft_len),
         })
     }
 
@@ -143,9 +183,9 @@ impl<T: Sample> Plan<T> {
         self.slice_len
     }
 
-    /// Samples from one slice to the next: half a slice.
+    /// Samples from one slice to the next: half a slice, or a plain STFT's hop.
     pub fn hop_len(&self) -> usize {
-        self.slice_len / 2
+        self.hop_len
     }
 
     /// Samples of the rise, and of the fall, of the slicing window.
@@ -234,6 +274,10 @@ impl<T: Sample> Plan<T> {
         self.real_forward
             .process_with_scratch(&mut scratch.time, &mut scratch.spectrum, &mut scratch.fft)
             .expect("scratch was made for this plan");
+        if self.synthesis.is_some() {
+            coefs.copy_from_slice(&scratch.spectrum);
+            return;
+        }
         let spectrum = &scratch.spectrum;
         for (bin, table) in self.bins.iter().zip(&self.tables) {
             let m = bin.num_frames;
@@ -277,6 +321,12 @@ impl<T: Sample> Plan<T> {
     pub fn inverse_into(&self, coefs: &[Complex<T>], slice: &mut [T], scratch: &mut Scratch<T>) {
         assert_eq!(coefs.len(), self.num_coefs, "coefs must hold one slice");
         let zero = Complex::new(T::zero(), T::zero());
+        if let Some(synthesis) = &self.synthesis {
+            scratch.spectrum.copy_from_slice(coefs);
+            self.invert_spectrum(slice, scratch);
+            slice.iter_mut().zip(synthesis).for_each(|(x, w)| *x = *x * *w);
+            return;
+        }
         scratch.spectrum.fill(zero);
         let last = self.bins.len() - 1;
         for (j, (bin, table)) in self.bins.iter().zip(&self.tables).enumerate() {
@@ -286,17 +336,22 @@ impl<T: Sample> Plan<T> {
             table.from_frames.process_with_scratch(frames, &mut scratch.fft);
             self.add_bin(bin.position, j != 0 && j != last, frames, &table.dual, &mut scratch.spectrum);
         }
-        // The spectrum of a real signal is real at DC and Nyquist; rounding leaves a trace there.
+        self.invert_spectrum(slice, scratch);
+        let scale = T::one() / T::from_usize(self.slice_len).expect("lengths fit the sample type");
+        for x in slice.iter_mut() {
+            *x = *x * scale;
+        }
+    }
+
+    /// `slice = L irfft(spectrum)`, L the slice length.
+    fn invert_spectrum(&self, slice: &mut [T], scratch: &mut Scratch<T>) {
+        // The spectrum of a real signal is real at DC and Nyquist; rounding and masks leave a trace there.
         let nyquist = self.slice_len / 2;
         scratch.spectrum[0].im = T::zero();
         scratch.spectrum[nyquist].im = T::zero();
         self.real_inverse
             .process_with_scratch(&mut scratch.spectrum, slice, &mut scratch.fft)
             .expect("scratch was made for this plan");
-        let scale = T::one() / T::from_usize(self.slice_len).expect("lengths fit the sample type");
-        for x in slice.iter_mut() {
-            *x = *x * scale;
-        }
     }
 
     /// Adds a bin's windowed spectrum `[k]` (FFT order) at `position`, and, for bands, its conjugate mirror: both

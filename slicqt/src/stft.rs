@@ -1,0 +1,40 @@
+//! The plain STFT as a plan: one bucket, one frame per slice.
+
+use crate::{Design, DesignError, layout::MAX_SLICE_LEN};
+use std::f64::consts::PI;
+
+/// Checks the lengths of a plain STFT.
+pub(crate) fn check(design: &Design, fft_len: usize, hop_len: usize) -> Result<(), DesignError> {
+    let sample_rate_hz = design.sample_rate_hz();
+    if !(sample_rate_hz.is_finite() && sample_rate_hz > 0.0) {
+        return Err(DesignError::SampleRate { sample_rate_hz });
+    }
+    if fft_len > MAX_SLICE_LEN {
+        return Err(DesignError::TooLarge { what: "FFT length", actual: fft_len as f64, max: MAX_SLICE_LEN });
+    }
+    if !fft_len.is_multiple_of(2) || fft_len < 4 {
+        return Err(DesignError::FftLen { fft_len });
+    }
+    // Hann squared vanishes at its ends: at least two windows must cover each sample.
+    if hop_len == 0 || !fft_len.is_multiple_of(hop_len) || hop_len > fft_len / 2 {
+        return Err(DesignError::HopLen { hop_len, fft_len });
+    }
+    for (what, len) in [("slice", design.slice_len()), ("transition", design.transition_len())] {
+        if let Some(len) = len {
+            return Err(DesignError::StftLens { what, len });
+        }
+    }
+    Ok(())
+}
+
+/// `[sample]` Periodic Hann window: `0.5 - 0.5 cos(2 pi n / N)`.
+pub(crate) fn analysis(fft_len: usize) -> Vec<f64> {
+    (0..fft_len).map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / fft_len as f64).cos()).collect()
+}
+
+/// `[sample]` Canonical dual of `window` at this hop, `w(n) / sum_s w(n - s hop)^2`: with it the slices are just added
+/// up (Griffin and Lim 1984, equation 6).
+pub(crate) fn synthesis(window: &[f64], hop_len: usize) -> Vec<f64> {
+    let overlap: Vec<f64> = (0..hop_len).map(|n| window.iter().skip(n).step_by(hop_len).map(|w| w * w).sum()).collect();
+    window.iter().enumerate().map(|(n, w)| w / overlap[n % hop_len]).collect()
+}
