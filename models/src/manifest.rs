@@ -42,6 +42,13 @@ pub struct Manifest {
     /// The graph's memory of the past; zeros at reset.
     #[serde(default)]
     pub states: Vec<State>,
+    /// What a state becomes when the input has ended (before the slices of silence that fill the look-ahead), by the
+    /// name of its input: a network that was trained on whole songs may know where they end.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub at_end: BTreeMap<String, Vec<f32>>,
+    /// Only for models that must hear more of the song than a live stream could wait for: they are for files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Offline>,
     /// Where the weights come from.
     #[serde(default)]
     pub training: Training,
@@ -134,6 +141,15 @@ pub struct State {
     pub output: String,
     /// Shape of both.
     pub shape: Vec<usize>,
+}
+
+/// What a model for files does beyond masks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offline {
+    /// A Wiener filter after the masks, per bucket over windows of so many frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiener_window_frames: Option<usize>,
 }
 
 /// Where the weights come from; fields other than these two are free.

@@ -3,6 +3,11 @@
 use crate::{Channel, MANIFEST_FILE, Manifest, ModelError, sha256_file};
 use std::path::{Path, PathBuf};
 
+/// Slices that are kept while a network looks ahead: a bound, so that no manifest can ask for all memory.
+const MAX_LOOK_AHEAD_SLICES: usize = 1024;
+/// The same for the Wiener filter's windows.
+const MAX_WINDOW_FRAMES: usize = 100_000;
+
 /// A model on disk whose manifest makes sense and whose graph is the one that the manifest was written for.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -112,6 +117,29 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
         )?;
     }
     require(all_different(&names), "states", "different tensor names".into(), format!("{names:?}"))?;
+    for (name, values) in &m.at_end {
+        let state = m.states.iter().find(|state| state.input == *name);
+        let expected = match state {
+            Some(state) => format!("{} values, as many as states.{name} has", state.shape.iter().product::<usize>()),
+            None => "the input of a state".into(),
+        };
+        let holds = state.is_some_and(|state| values.len() == state.shape.iter().product::<usize>());
+        require(holds, &format!("at_end.{name}"), expected, format!("{} values", values.len()))?;
+    }
+    require(
+        m.look_ahead_slices <= MAX_LOOK_AHEAD_SLICES,
+        "look_ahead_slices",
+        format!("at most {MAX_LOOK_AHEAD_SLICES}"),
+        m.look_ahead_slices.to_string(),
+    )?;
+    if let Some(frames) = m.offline.as_ref().and_then(|offline| offline.wiener_window_frames) {
+        require(
+            (1..=MAX_WINDOW_FRAMES).contains(&frames),
+            "offline.wiener_window_frames",
+            format!("1 to {MAX_WINDOW_FRAMES}"),
+            frames.to_string(),
+        )?;
+    }
     let file = Path::new(&m.graph.file);
     require(
         file.components().count() == 1 && file.file_name() == Some(file.as_os_str()),

@@ -28,6 +28,8 @@ fn manifest() -> Manifest {
         },
         output: Output { name: "masks".into(), shape: vec![4, 2, 2156] },
         states: vec![State { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
+        at_end: [("h".to_string(), vec![0.5; 640])].into(),
+        offline: Some(Offline { wiener_window_frames: Some(5000) }),
         training: Training { data: vec!["own".into()], hours: 1.5, more: toml::Table::new() },
         scores: [("valid".to_string(), [("vocals".to_string(), 4.5)].into())].into(),
     }
@@ -73,7 +75,7 @@ fn hash_is_sha256() {
 #[test]
 fn fields_that_contradict_are_named_with_expected_and_actual() {
     type Edit = fn(&mut Manifest);
-    let cases: [(Edit, &str, &str, &str); 9] = [
+    let cases: [(Edit, &str, &str, &str); 13] = [
         (|m| m.format = 7, "format:", "expected 1", "got 7"),
         (|m| m.hop_len = 1000, "hop_len:", "expected 1008", "got 1000"),
         (|m| m.input.shape = vec![2, 2156], "input.shape:", "expected [4, 2156]", "got [2, 2156]"),
@@ -82,6 +84,15 @@ fn fields_that_contradict_are_named_with_expected_and_actual() {
         (|m| m.graph.file = "../model.onnx".into(), "graph.file:", "name of a file", "got ../model.onnx"),
         (|m| m.graph.sha256 = "abc".into(), "graph.sha256:", "64 hexadecimal", "got abc"),
         (|m| m.states[0].output = "masks".into(), "states:", "different", "masks"),
+        (|m| m.look_ahead_slices = 5000, "look_ahead_slices:", "at most 1024", "got 5000"),
+        (|m| m.at_end = [("h".into(), vec![0.0; 3])].into(), "at_end.h:", "640 values", "got 3 values"),
+        (|m| m.at_end = [("x".into(), vec![0.0; 3])].into(), "at_end.x:", "input of a state", "got 3 values"),
+        (
+            |m| m.offline = Some(Offline { wiener_window_frames: Some(0) }),
+            "offline.wiener_window_frames:",
+            "1 to 100000",
+            "got 0",
+        ),
         (|m| m.stems[1] = "vocals".into(), "stems:", "different names", "vocals"),
     ];
     for (edit, field, expected, actual) in cases {

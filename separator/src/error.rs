@@ -40,6 +40,15 @@ pub enum SeparatorError {
         /// What ONNX Runtime says.
         message: String,
     },
+    /// The model needs more of the song than a live stream could wait for.
+    #[error(
+        "model '{name}' listens to minutes of the song before it gives stems, so it is for files only: run `unbraid \
+         separate --model {name} SONG --out DIR`, and choose another model for playing live"
+    )]
+    ForFilesOnly {
+        /// The model.
+        name: String,
+    },
     /// The operating system gives no thread.
     #[error("the worker thread cannot be started ({0}). Close other programs and try again")]
     Thread(std::io::Error),

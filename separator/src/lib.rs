@@ -32,6 +32,7 @@ mod schedule;
 mod stream;
 pub mod testing;
 mod whole_file;
+mod wiener;
 
 pub use denormals::DenormalsAreZero;
 pub use error::SeparatorError;
@@ -41,3 +42,4 @@ pub use pipeline::Pipeline;
 pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, STEMS};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
 pub use whole_file::FileSeparator;
+pub use wiener::Wiener;

@@ -25,6 +25,9 @@ struct State {
     zeros: DynValue,
     /// None after a reset.
     value: Option<DynValue>,
+    /// What it becomes when the input has ended, if that means anything to the network.
+    at_end: Option<Vec<f32>>,
+    shape: Vec<usize>,
 }
 
 impl Network {
@@ -44,7 +47,14 @@ impl Network {
         let states = manifest.states.iter().map(|state| {
             let num_values = state.shape.iter().product();
             let zeros = Tensor::from_array((state.shape.clone(), vec![0f32; num_values]))?.into_dyn();
-            Ok(State { input_name: state.input.clone(), output_name: state.output.clone(), zeros, value: None })
+            Ok(State {
+                input_name: state.input.clone(),
+                output_name: state.output.clone(),
+                zeros,
+                value: None,
+                at_end: manifest.at_end.get(&state.input).cloned(),
+                shape: state.shape.clone(),
+            })
         });
         let states = states.collect::<ort::Result<_>>().map_err(graph_error)?;
         let mut network = Network {
@@ -84,6 +94,25 @@ impl Network {
         masks.copy_from_slice(outputs[self.output_name.as_str()].try_extract_tensor::<f32>()?.1);
         for state in &mut self.states {
             state.value = outputs.remove(&state.output_name);
+        }
+        Ok(())
+    }
+
+    /// Tells the network that nothing follows: what it looks ahead to now is the end.
+    ///
+    /// # Errors
+    /// [`SeparatorError::Graph`] if ONNX Runtime gives no memory.
+    ///
+    /// # Realtime
+    /// Worker only: allocates.
+    pub fn end(&mut self) -> Result<(), SeparatorError> {
+        for state in &mut self.states {
+            if let Some(values) = &state.at_end {
+                let tensor = Tensor::from_array((state.shape.clone(), values.clone()));
+                let tensor = tensor
+                    .map_err(|error| SeparatorError::Graph { path: self.path.clone(), message: error.to_string() })?;
+                state.value = Some(tensor.into_dyn());
+            }
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! One hop of the mix in, one hop of every stem out: transform, network, masks, inverse, overlap-add.
 
-use crate::{Runtime, SeparatorError, Stereo, denormals::DenormalsAreZero, network::Network};
+use crate::{
+    Runtime, SeparatorError, Stereo, denormals::DenormalsAreZero, latency::pipeline_delay, network::Network,
+    wiener::Wiener,
+};
 use models::{Channel, Model};
 use slicqt::{Complex, Design, OverlapAdd, Plan, Scratch, Slicer};
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 /// Samples beyond this (120 dB over full scale) are limited before they enter the transform, so that no infinity can
 /// arise in it.
@@ -15,17 +18,16 @@ pub struct Pipeline {
     network: Network,
     num_stems: usize,
     sample_rate_hz: u32,
+    look_ahead_slices: usize,
     input_channels: Vec<Channel>,
     slicers: [Slicer; 2],
     /// `[stem][channel]`, of all stems but the last.
     overlap_adds: Vec<[OverlapAdd; 2]>,
-    /// `[channel][sample]`, the newest hop of the mix.
-    hop: Stereo,
-    /// `[channel][sample]`, the hop before it: the mix that the stems coming out belong to.
-    previous_hop: Stereo,
+    /// `[hop][channel][sample]` of the mix: the first is the one that the stems coming out belong to, the last is new.
+    hops: VecDeque<Stereo>,
     slice: Vec<f32>,
-    /// `[channel][coef]` of the mix.
-    coefs: [Vec<Complex<f32>>; 2],
+    /// `[slice][channel][coef]` of the mix: the first is the one that the masks belong to, the last is new.
+    coefs: VecDeque<[Vec<Complex<f32>>; 2]>,
     /// `[coef]` of one stem and channel.
     masked: Vec<Complex<f32>>,
     /// `[input channel][coef]`.
@@ -34,6 +36,12 @@ pub struct Pipeline {
     masks: Vec<f32>,
     /// `[channel][coef]`: what the masks lack to 1, divided by the number of stems.
     shares: Vec<f32>,
+    /// Instead of masks, for models that are for files.
+    wiener: Option<Wiener>,
+    /// Slices since the reset.
+    num_slices: usize,
+    /// How many of them hold the song, once [`end`](Self::end) has told it.
+    num_song_slices: Option<usize>,
     scratch: Scratch,
 }
 
@@ -48,30 +56,33 @@ impl Pipeline {
     /// Not safe: reads files, allocates.
     pub fn new(runtime: &Arc<Runtime>, model: &Model) -> Result<Self, SeparatorError> {
         let manifest = &model.manifest;
-        if manifest.look_ahead_slices != 0 {
-            return Err(model.field_error("look_ahead_slices", 0, manifest.look_ahead_slices).into());
-        }
         let plan = make_plan(model)?;
         let network = Network::open(runtime, model)?;
         let num_stems = manifest.stems.len();
         let (num_coefs, hop_len) = (plan.num_coefs(), plan.hop_len());
         let overlap_add = || OverlapAdd::new(&plan);
-        let silence = || vec![0.0; hop_len];
+        let silence = || [vec![0.0; hop_len], vec![0.0; hop_len]];
+        let wiener = manifest.offline.as_ref().and_then(|offline| offline.wiener_window_frames);
+        let wiener = wiener.map(|window_len| Wiener::new(plan.buckets(), num_stems, window_len));
+        let delay = pipeline_delay(manifest) + wiener.as_ref().map_or(0, Wiener::delay_slices) * hop_len;
         Ok(Pipeline {
             network,
             num_stems,
             sample_rate_hz: manifest.sample_rate_hz,
+            look_ahead_slices: manifest.look_ahead_slices,
             input_channels: manifest.input.channels.clone(),
             slicers: [Slicer::new(&plan), Slicer::new(&plan)],
             overlap_adds: (1..num_stems).map(|_| [overlap_add(), overlap_add()]).collect(),
-            hop: [silence(), silence()],
-            previous_hop: [silence(), silence()],
+            hops: (0..=delay / hop_len).map(|_| silence()).collect(),
             slice: plan.make_slice(),
-            coefs: [plan.make_coefs(), plan.make_coefs()],
+            coefs: (0..=manifest.look_ahead_slices).map(|_| [plan.make_coefs(), plan.make_coefs()]).collect(),
             masked: plan.make_coefs(),
             magnitudes: vec![0.0; manifest.input.channels.len() * num_coefs],
             masks: vec![0.0; num_stems * 2 * num_coefs],
             shares: vec![0.0; 2 * num_coefs],
+            wiener,
+            num_slices: 0,
+            num_song_slices: None,
             scratch: plan.make_scratch(),
             plan,
         })
@@ -92,14 +103,16 @@ impl Pipeline {
         self.sample_rate_hz
     }
 
-    /// By how many samples what comes out lags behind what goes in: one hop.
+    /// By how many samples what comes out lags behind what goes in, a whole number of hops: the slice that completes
+    /// it, the slices that the network looks ahead, and, for models that are for files, a window of the Wiener filter.
     pub fn delay_samples(&self) -> usize {
-        self.plan.hop_len()
+        (self.hops.len() - 1) * self.plan.hop_len()
     }
 
-    /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop before it, `[stem][channel][sample]`.
-    /// The stems sum to that hop: what the masks lack to 1 is shared out equally, and the last stem is the mix less
-    /// the others. Samples that are not finite count as 0.
+    /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
+    /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: what the
+    /// masks lack to 1 is shared out equally, and the last stem is the mix less the others. Samples that are not finite
+    /// count as 0.
     ///
     /// # Errors
     /// [`SeparatorError::Graph`] if ONNX Runtime fails.
@@ -112,18 +125,49 @@ impl Pipeline {
     pub fn process_hop(&mut self, hop: [&[f32]; 2], stems: &mut [Stereo]) -> Result<(), SeparatorError> {
         assert_eq!(stems.len(), self.num_stems, "number of stems");
         let _denormals = DenormalsAreZero::new();
+        self.hops.rotate_left(1);
+        self.coefs.rotate_left(1);
+        let (newest, coefs) = (self.hops.back_mut(), self.coefs.back_mut());
+        let (newest, coefs) = (newest.expect("never empty"), coefs.expect("never empty"));
         for channel in 0..2 {
-            std::mem::swap(&mut self.hop[channel], &mut self.previous_hop[channel]);
-            self.hop[channel].copy_from_slice(hop[channel]);
-            sanitise(&mut self.hop[channel]);
-            self.slicers[channel].slice_into(&self.plan, &self.hop[channel], &mut self.slice);
-            self.plan.forward_into(&self.slice, &mut self.coefs[channel], &mut self.scratch);
+            newest[channel].copy_from_slice(hop[channel]);
+            sanitise(&mut newest[channel]);
+            self.slicers[channel].slice_into(&self.plan, &newest[channel], &mut self.slice);
+            self.plan.forward_into(&self.slice, &mut coefs[channel], &mut self.scratch);
         }
-        self.measure_magnitudes();
-        self.network.run_into(&self.magnitudes, &mut self.masks)?;
-        self.share_remainder();
+        // With the song over and its masks known, the network has nothing more to say.
+        let num_masks = self.num_song_slices.map_or(usize::MAX, |num_slices| num_slices + self.look_ahead_slices);
+        let is_needed = self.wiener.is_none() || self.num_slices < num_masks;
+        if is_needed {
+            self.measure_magnitudes();
+            self.network.run_into(&self.magnitudes, &mut self.masks)?;
+            self.share_remainder();
+        }
+        self.num_slices += 1;
+        if let Some(wiener) = &mut self.wiener {
+            // The masks belong to a slice before the stream as long as the network has not looked ahead far enough.
+            if is_needed && self.num_slices > self.look_ahead_slices {
+                wiener.push(&self.coefs[0], &self.masks);
+            }
+            if self.num_song_slices.is_some_and(|num_slices| wiener.num_pushed() == num_slices) {
+                wiener.end();
+            }
+        }
         self.synthesise(stems);
         Ok(())
+    }
+
+    /// Tells that the song has ended: all slices that hold a sample of it have gone in. What follows until its last
+    /// stems are out is silence. It matters to networks that know where a song ends, and to windows that end with it.
+    ///
+    /// # Errors
+    /// [`SeparatorError::Graph`] if ONNX Runtime fails.
+    ///
+    /// # Realtime
+    /// Worker only: ONNX Runtime allocates.
+    pub fn end(&mut self) -> Result<(), SeparatorError> {
+        self.num_song_slices = Some(self.num_slices);
+        self.network.end()
     }
 
     /// Forgets everything that was heard: as if new.
@@ -132,15 +176,18 @@ impl Pipeline {
     /// Worker only: frees the network's state.
     pub fn reset(&mut self) {
         self.network.reset();
-        for channel in 0..2 {
-            self.slicers[channel].reset();
-            self.hop[channel].fill(0.0);
-        }
+        self.slicers.iter_mut().for_each(Slicer::reset);
+        self.hops.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+        self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));
         self.overlap_adds.iter_mut().flatten().for_each(OverlapAdd::reset);
+        if let Some(wiener) = &mut self.wiener {
+            wiener.reset();
+        }
+        (self.num_slices, self.num_song_slices) = (0, None);
     }
 
     fn measure_magnitudes(&mut self) {
-        let [left, right] = &self.coefs;
+        let Some([left, right]) = self.coefs.back() else { return };
         let rows = self.magnitudes.chunks_exact_mut(self.plan.num_coefs());
         for (channel, row) in self.input_channels.iter().zip(rows) {
             for ((magnitude, l), r) in row.iter_mut().zip(left).zip(right) {
@@ -177,15 +224,24 @@ impl Pipeline {
         let num_coefs = self.plan.num_coefs();
         let Some((last, others)) = stems.split_last_mut() else { return };
         for channel in 0..2 {
-            last[channel].copy_from_slice(&self.previous_hop[channel]);
+            last[channel].copy_from_slice(&self.hops[0][channel]);
+        }
+        if let Some(wiener) = &mut self.wiener {
+            wiener.pull();
         }
         let masks = self.masks.chunks_exact(2 * num_coefs);
-        for ((stem, masks), overlap_adds) in others.iter_mut().zip(masks).zip(&mut self.overlap_adds) {
+        for (stem_idx, ((stem, masks), overlap_adds)) in
+            others.iter_mut().zip(masks).zip(&mut self.overlap_adds).enumerate()
+        {
             for channel in 0..2 {
-                let part = channel * num_coefs..(channel + 1) * num_coefs;
-                let factors = masks[part.clone()].iter().zip(&self.shares[part]);
-                for ((out, c), (mask, share)) in self.masked.iter_mut().zip(&self.coefs[channel]).zip(factors) {
-                    *out = c * (mask + share);
+                if let Some(wiener) = &self.wiener {
+                    wiener.estimate_into(stem_idx, channel, &mut self.masked);
+                } else {
+                    let part = channel * num_coefs..(channel + 1) * num_coefs;
+                    let factors = masks[part.clone()].iter().zip(&self.shares[part]);
+                    for ((out, c), (mask, share)) in self.masked.iter_mut().zip(&self.coefs[0][channel]).zip(factors) {
+                        *out = c * (mask + share);
+                    }
                 }
                 self.plan.inverse_into(&self.masked, &mut self.slice, &mut self.scratch);
                 overlap_adds[channel].add_into(&self.slice, &mut stem[channel]);
@@ -217,6 +273,7 @@ fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
         .map_err(|error| model.field_error("transform", "a transform that can be inverted", error))?;
     let facts = [
         ("transform.slice_len", plan.slice_len(), m.transform.slice_len),
+        ("hop_len", plan.hop_len(), m.hop_len),
         ("transform.transition_len", plan.transition_len(), m.transform.transition_len),
         ("transform.num_coefs", plan.num_coefs(), m.transform.num_coefs),
     ];

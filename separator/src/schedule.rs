@@ -6,6 +6,7 @@
 //!
 //! Job `k` brings the host samples that complete hop `k`, from `job_end(k - 1)` to `job_end(k)`, and takes home the
 //! same number of samples of the stems, those that lie [`Schedule::delay`] earlier.
+//! The pipeline's stems lag by a whole number of model samples: what its slices and the network's look-ahead wait for.
 
 /// The time grid of one host rate and one model. At equal rates a job is a hop.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Schedule {
     /// Q.
     model: i64,
     hop_len: i64,
+    /// Model samples by which the pipeline's stems lag behind its input.
+    pipeline_delay: i64,
     /// Host samples on either side that a model sample is interpolated from; 0 at equal rates.
     half_width_in: i64,
     /// Model samples on either side that a host sample is interpolated from; 0 at equal rates.
@@ -24,7 +27,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Rates that are not whole numbers of Hz are rounded: a stream is counted in samples on both sides, so alignment
     /// stays exact, and the model hears the music at most 0.5 Hz in a sample rate too high or too low.
-    pub fn new(host_rate_hz: f64, model_rate_hz: u32, hop_len: usize) -> Self {
+    pub fn new(host_rate_hz: f64, model_rate_hz: u32, hop_len: usize, pipeline_delay: usize) -> Self {
         let host = (host_rate_hz.round() as i64).clamp(1_000, 1_000_000);
         let model = i64::from(model_rate_hz).max(1);
         let divisor = greatest_common_divisor(host, model);
@@ -33,7 +36,8 @@ impl Schedule {
             true => (0, 0),
             false => (half_width(host, host.min(model)), half_width(model, host.min(model))),
         };
-        Schedule { host, model, hop_len: hop_len as i64, half_width_in, half_width_out }
+        let (hop_len, pipeline_delay) = (hop_len as i64, pipeline_delay as i64);
+        Schedule { host, model, hop_len, pipeline_delay, half_width_in, half_width_out }
     }
 
     /// Whether host and model have one rate, so that nothing is resampled.
@@ -48,6 +52,10 @@ impl Schedule {
 
     pub fn hop_len(&self) -> i64 {
         self.hop_len
+    }
+
+    pub fn pipeline_delay(&self) -> i64 {
+        self.pipeline_delay
     }
 
     pub fn half_widths(&self) -> (i64, i64) {
@@ -77,10 +85,10 @@ impl Schedule {
     }
 
     /// By how many host samples the stems that come back with a job lie before the mix that it brought. After job
-    /// `k`, the stems are known below model sample `k H`: `job_end(k)` less the first host sample that would need
+    /// `k`, the stems are known below model sample `(k + 1) H - D`, D the pipeline's delay: `job_end(k)` less the first host sample that would need
     /// later ones is at most this, for every `k`.
     pub fn delay(&self) -> i64 {
-        (self.hop_len - 1 + self.half_width_out) * self.host / self.model + self.half_width_in + 1
+        (self.pipeline_delay - 1 + self.half_width_out) * self.host / self.model + self.half_width_in + 1
     }
 
     /// End of the stems that job `job_idx` brings back, in samples of the mix; their start is the end of the job before.
@@ -107,7 +115,7 @@ mod tests {
 
     #[test]
     fn equal_rates_need_no_more_than_the_hops() {
-        let schedule = Schedule::new(44_100.0, 44_100, 9030);
+        let schedule = Schedule::new(44_100.0, 44_100, 9030, 9030);
         assert_eq!((schedule.delay(), schedule.max_job_len(), schedule.grid_offset()), (9030, 9030, 0));
         assert_eq!((-1..3).map(|k| schedule.job_end(k)).collect::<Vec<_>>(), [0, 9030, 18060, 27090]);
     }
@@ -115,8 +123,8 @@ mod tests {
     #[test]
     fn every_job_has_the_samples_that_it_needs() {
         for rate in RATES {
-            for hop_len in [1008, 9030] {
-                let s = Schedule::new(rate, 44_100, hop_len);
+            for (hop_len, pipeline_delay) in [(1008, 1008), (1008, 3024), (9030, 9030), (1024, 3072)] {
+                let s = Schedule::new(rate, 44_100, hop_len, pipeline_delay);
                 let (p, q, c) = (s.host, s.model, s.grid_offset());
                 let (mut shortest, mut tightest) = (i64::MAX, i64::MAX);
                 assert_eq!(s.job_end(-1), 0);
@@ -130,8 +138,9 @@ mod tests {
                     shortest = shortest.min(s.job_end(k) - 1 - last_host);
                     // Out: the last model sample that the last host sample of the stems needs.
                     let last_model = ((s.stems_end(k) - 1 + c) * q).div_euclid(p) + s.half_width_out;
-                    assert!(last_model < k * s.hop_len, "{rate} Hz, job {k}");
-                    tightest = tightest.min(k * s.hop_len - 1 - last_model);
+                    let known = (k + 1) * s.hop_len - s.pipeline_delay;
+                    assert!(last_model < known, "{rate} Hz, job {k}");
+                    tightest = tightest.min(known - 1 - last_model);
                 }
                 assert_eq!(shortest, 0, "{rate} Hz: jobs wait longer than they must");
                 assert!(tightest * p <= 2 * q.max(p), "{rate} Hz: the delay is longer than it must be");

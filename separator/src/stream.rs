@@ -34,6 +34,7 @@ impl Stream {
     /// # Realtime
     /// Not safe: allocates.
     pub fn new(pipeline: Pipeline, schedule: Schedule) -> Self {
+        debug_assert_eq!(schedule.pipeline_delay(), pipeline.delay_samples() as i64);
         let resampling = (!schedule.is_direct()).then(|| Resampling::new(&pipeline, &schedule));
         let mut stream = Stream { pipeline, schedule, resampling };
         stream.restart(0);
@@ -42,6 +43,11 @@ impl Stream {
 
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
+    }
+
+    /// Nothing but silence follows: all slices of the song are in.
+    pub fn end(&mut self) -> Result<(), SeparatorError> {
+        self.pipeline.end()
     }
 
     /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
@@ -96,8 +102,8 @@ impl Resampling {
             resampler.restart(schedule.job_end(job_idx - 1), job_idx * hop_len);
         }
         for resampler in self.from_model.iter_mut().flatten() {
-            // The pipeline gives the hop before the one that it takes.
-            resampler.restart((job_idx - 1) * hop_len, schedule.stems_end(job_idx - 1));
+            // The pipeline's stems lag behind what it takes.
+            resampler.restart(job_idx * hop_len - schedule.pipeline_delay(), schedule.stems_end(job_idx - 1));
         }
         for mix in &mut self.mix {
             mix.clear();

@@ -24,6 +24,8 @@ pub struct FileSeparator {
     stems: Vec<Stereo>,
     num_pushed: u64,
     num_given: u64,
+    /// The first job that adds nothing to any slice of the song, once it is known.
+    end_job_idx: Option<i64>,
 }
 
 impl FileSeparator {
@@ -33,10 +35,19 @@ impl FileSeparator {
     /// Not safe: allocates.
     pub fn new(mut pipeline: Pipeline, sample_rate_hz: f64) -> Self {
         pipeline.reset();
-        let schedule = Schedule::new(sample_rate_hz, pipeline.sample_rate_hz(), pipeline.hop_len());
+        let schedule =
+            Schedule::new(sample_rate_hz, pipeline.sample_rate_hz(), pipeline.hop_len(), pipeline.delay_samples());
         let stems = vec![Default::default(); pipeline.num_stems()];
         let stream = Stream::new(pipeline, schedule);
-        FileSeparator { stream, job_idx: 0, mix: Default::default(), stems, num_pushed: 0, num_given: 0 }
+        FileSeparator {
+            stream,
+            job_idx: 0,
+            mix: Default::default(),
+            stems,
+            num_pushed: 0,
+            num_given: 0,
+            end_job_idx: None,
+        }
     }
 
     /// Takes the next samples of the mix, `[channel][sample]`, any number (a mono file is pushed as two equal
@@ -66,6 +77,9 @@ impl FileSeparator {
     /// Not safe: computes.
     pub fn finish(mut self, sink: &mut dyn FnMut(&[Stereo])) -> Result<(), SeparatorError> {
         let silence = vec![0.0; self.stream.schedule().max_job_len() as usize];
+        // The slice that ends with the first job of silence is the last one that holds a sample of the song.
+        let is_begun = !self.mix[0].is_empty();
+        self.end_job_idx = Some(self.job_idx + i64::from(is_begun) + 1);
         while self.num_given < self.num_pushed {
             self.feed([&silence, &silence], sink)?;
         }
@@ -82,6 +96,9 @@ impl FileSeparator {
                 *input = &input[num_taken..];
             }
             if self.mix[0].len() == job_len {
+                if self.end_job_idx == Some(self.job_idx) {
+                    self.stream.end()?;
+                }
                 self.stream.process_job(&mut self.mix, &mut self.stems)?;
                 self.give(sink);
                 self.mix.iter_mut().for_each(Vec::clear);

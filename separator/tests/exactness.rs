@@ -42,7 +42,7 @@ fn offline_output_does_not_depend_on_the_blocks() {
 
 #[test]
 fn after_a_reset_it_is_as_new() {
-    let (_dir, model) = write_model(&moody_model());
+    let (_dir, model) = write_model(&TestModel { look_ahead_slices: 2, ..moody_model() });
     for rate in [44_100.0, 96e3] {
         let (_engine, mut audio) = start(&model, rate, 512);
         let other = noise(17_777, 3);
@@ -126,6 +126,53 @@ fn impulse_comes_out_of_the_stem_at_the_reported_latency() {
             assert_eq!(peak(&output.stems[0][0]), Some(at + latency), "{rate} Hz, blocks of {block_len}");
             assert_eq!(peak(&output.delayed[0]), Some(at + latency));
         }
+    }
+}
+
+/// The network's masks come two slices late: everything else must wait for them, no more and no less.
+#[test]
+fn look_ahead_delays_by_a_hop_per_slice_and_changes_no_bit() {
+    let (_dir, causal) = write_model(&moody_model());
+    let (_dir2, looking) = write_model(&TestModel { look_ahead_slices: 2, ..moody_model() });
+    for rate in [44_100.0, 48e3] {
+        let input = noise(30_011, 10);
+        let (expected, actual) = (separate(&causal, rate, &input, || 777), separate(&looking, rate, &input, || 777));
+        for (expected, actual) in expected.iter().flatten().zip(actual.iter().flatten()) {
+            assert!(bits(expected) == bits(actual), "{rate} Hz: stems of files");
+        }
+        for block_len in [64, 4096] {
+            let latency = |model: &Model| latency_samples(&model.manifest, rate, block_len);
+            let (early, late) = (latency(&causal), latency(&looking));
+            if rate == 44_100.0 {
+                assert_eq!(late, early + 2 * 1008);
+            }
+            let padded = input.clone().map(|channel| [channel, vec![0.0; late]].concat());
+            let (_engine, mut audio) = start(&looking, rate, block_len);
+            assert_eq!(audio.latency_samples(), late);
+            let output = render(&mut audio, &padded, || block_len);
+            assert_eq!(output.num_missing, 0);
+            for (stem, expected) in output.stems.iter().flatten().zip(expected.iter().flatten()) {
+                assert!(stem[late..] == expected[..], "{rate} Hz, blocks of {block_len}: the plugin's stems");
+            }
+            assert_eq!(bits(&output.delayed[0][late..]), bits(&input[0]), "with unity gains the mix is the input");
+        }
+    }
+}
+
+#[test]
+fn impulse_through_a_look_ahead_comes_out_at_the_reported_latency() {
+    for look_ahead_slices in [1, 2, 5] {
+        let (_dir, model) = write_model(&TestModel { look_ahead_slices, ..TestModel::identity() });
+        let (_engine, mut audio) = start(&model, 44_100.0, 512);
+        let latency = audio.latency_samples();
+        assert_eq!(latency, (2 + look_ahead_slices) * 1008 + 512 + 256);
+        let mut input = [vec![0.0; latency + 8000], vec![0.0; latency + 8000]];
+        input[0][7001] = 1.0;
+        let output = render(&mut audio, &input, || 512);
+        let loudest =
+            |samples: &[f32]| (0..samples.len()).max_by(|&a, &b| samples[a].abs().total_cmp(&samples[b].abs()));
+        assert_eq!(loudest(&output.stems[0][0]), Some(7001 + latency), "{look_ahead_slices} slices");
+        assert!((output.stems[0][0][7001 + latency] - 1.0).abs() < 1e-4);
     }
 }
 

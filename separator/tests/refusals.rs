@@ -43,8 +43,6 @@ fn manifest_and_transform_must_agree() {
     assert_names(&message, &["transform.slice_len", "got 2016"]);
     let message = refusal(|model| model.manifest.transform.transition_len = 500);
     assert_names(&message, &["transform.transition_len", "expected 504", "got 500"]);
-    let message = refusal(|model| model.manifest.look_ahead_slices = 2);
-    assert_names(&message, &["look_ahead_slices", "expected 0", "got 2"]);
 }
 
 #[test]

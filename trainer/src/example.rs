@@ -1,17 +1,16 @@
 //! One training example: stems drawn from songs, mixed, transformed and pooled onto the network's grid.
 
+use crate::augment::random_tilt;
+use crate::draw::draw_stems;
 use crate::grid::Grid;
-use crate::songs::{BASS, DRUMS, OTHER, SILENCE, Song, power, read_chunk};
+use crate::songs::{BASS, OTHER, Song};
+use crate::stems::{Known, Shares};
 use num_complex::Complex;
-use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+use rand::rngs::StdRng;
 use slicqt::{Plan, Scratch, Slicer};
 
 /// Input channels of the network: magnitudes of left, right, mid, side.
 pub const NUM_INPUTS: usize = 4;
-
-/// How often a stem is left out, `[stem]`. Without drums in sight, what sounds below 60 Hz is a bass: the network
-/// has to hear that often.
-const SILENT_SHARE: [f64; 4] = [0.12, 0.25, 0.08, 0.08];
 
 /// `S` slices of one mix, as flat arrays over `[slice]...[bin][cell]`.
 pub struct Example {
@@ -27,8 +26,8 @@ pub struct Example {
     pub energies: [f32; 4],
     /// Energy of bass and other together.
     pub accompaniment_energy: f32,
-    /// Bass and other are known apart; else their sum stands in the place of other.
-    pub all_known: bool,
+    /// What of the stems is known apart.
+    pub known: Known,
 }
 
 /// Turns drawn stems into [`Example`]s; one per loader thread.
@@ -63,10 +62,10 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Draws, mixes and transforms `num_slices` slices.
-    pub fn draw(&mut self, songs: &[Song], num_slices: usize, rng: &mut StdRng) -> Example {
-        let stems = draw_stems(songs, num_slices * self.plan.hop_len(), rng);
+    pub fn draw(&mut self, songs: &[Song], shares: &Shares, num_slices: usize, rng: &mut StdRng) -> Example {
+        let stems = draw_stems(songs, shares, num_slices * self.plan.hop_len(), rng);
         let tilts: Vec<Vec<f32>> = (0..4).map(|_| random_tilt(self.plan, rng)).collect();
-        self.transform(&stems.samples, Some(&tilts), num_slices, stems.all_known)
+        self.transform(&stems.samples, Some(&tilts), num_slices, stems.known)
     }
 
     /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum. `tilts[stem][bin]` are
@@ -76,7 +75,7 @@ impl<'a> ExampleMaker<'a> {
         stems: &[[Vec<f32>; 2]],
         tilts: Option<&[Vec<f32>]>,
         num_slices: usize,
-        all_known: bool,
+        known: Known,
     ) -> Example {
         let (cells, hop_len) = (self.grid.len(), self.plan.hop_len());
         let mut example = Example {
@@ -86,7 +85,7 @@ impl<'a> ExampleMaker<'a> {
             linear: vec![0.0; num_slices * 8 * cells],
             energies: [0.0; 4],
             accompaniment_energy: 0.0,
-            all_known,
+            known,
         };
         let (mut energies, mut mix_energy, mut accompaniment_energy) = ([0f64; 4], 0f64, 0f64);
         self.slicers.iter_mut().flatten().for_each(Slicer::reset);
@@ -159,135 +158,4 @@ pub fn features_into(grid: &Grid, mix: &[Vec<Complex<f32>>; 2], magnitudes: &mut
         }
         grid.pool_into(magnitudes, features);
     }
-}
-
-struct DrawnStems {
-    /// `[stem][channel][sample]`
-    samples: Vec<[Vec<f32>; 2]>,
-    all_known: bool,
-}
-
-/// Draws four stems: from one place of one song, or each from anywhere. Where a song has no bass of its own, its
-/// other is taken to hold it, and the example says so.
-fn draw_stems(songs: &[Song], num_samples: usize, rng: &mut StdRng) -> DrawnStems {
-    let together = rng.random_bool(0.3);
-    let with = |stem_idx: usize| (0..songs.len()).filter(|i| songs[*i].stems[stem_idx].is_some()).collect();
-    let songs_with: [Vec<usize>; 4] = std::array::from_fn(with);
-    let has_bass = &songs_with[BASS];
-    let want_bass = !has_bass.is_empty() && rng.random_bool(0.7);
-    let pick = |from: &[usize], rng: &mut StdRng| {
-        *from.choose_weighted(rng, |i| songs[*i].weight).expect("every stem is in some song")
-    };
-    let accompaniment = pick(if want_bass { has_bass } else { &songs_with[OTHER] }, rng);
-    let common_position = random_position(&songs[accompaniment], num_samples, rng);
-    let speed = random_speed(OTHER, rng);
-    let mut all_known = true;
-    let mut samples = Vec::new();
-    for (stem_idx, songs_with_stem) in songs_with.iter().enumerate() {
-        let song_idx = match stem_idx {
-            _ if together => accompaniment,
-            OTHER => accompaniment,
-            BASS if want_bass => pick(has_bass, rng),
-            BASS => accompaniment,
-            _ => pick(songs_with_stem, rng),
-        };
-        let song = &songs[song_idx];
-        let mut position = if together { common_position } else { random_position(song, num_samples, rng) };
-        let speed = if together { speed } else { random_speed(stem_idx, rng) };
-        let mut gain = 10f32.powf(rng.random_range(-8.0..6.0) / 20.0);
-        if rng.random_bool(SILENT_SHARE[stem_idx]) {
-            gain = 0.0;
-        }
-        let swap = rng.random_bool(0.5);
-        let mut out = [vec![0.0; num_samples], vec![0.0; num_samples]];
-        if let Some(stem) = &song.stems[stem_idx] {
-            if !together {
-                // Silence teaches little: look for sound a few times.
-                for _ in 0..4 {
-                    if power(stem, position, num_samples) > SILENCE {
-                        break;
-                    }
-                    position = random_position(song, num_samples, rng);
-                }
-            }
-            read_chunk(stem, position as f64, speed, gain, swap, &mut out);
-            if stem_idx == BASS && rng.random_bool(0.5) {
-                pluck(&mut out, rng);
-            }
-            if rng.random_bool(0.6) {
-                let width = rng.random_range(0.0..1.6);
-                let balance_db: f32 = rng.random_range(-2.0..2.0);
-                restage(&mut out, width, 10f32.powf(balance_db / 20.0));
-            }
-        }
-        if stem_idx == OTHER {
-            // Is the bass line inside? It is if the song has no bass stem, or one that rests nearly always and here.
-            all_known = match &song.stems[BASS] {
-                None => false,
-                Some(bass) => song.bass_activity > 0.3 || power(bass, position, num_samples) > SILENCE,
-            };
-        }
-        samples.push(out);
-    }
-    if !all_known {
-        // Its bass is inside other already; a second one on top would only blur it.
-        samples[BASS].iter_mut().for_each(|c| c.fill(0.0));
-    }
-    DrawnStems { samples, all_known }
-}
-
-fn random_position(song: &Song, num_samples: usize, rng: &mut StdRng) -> usize {
-    rng.random_range(0..song.num_samples.saturating_sub(num_samples).max(1))
-}
-
-/// Gives a stem the course of plucked notes: a bass that decays like a kick drum is a bass all the same.
-fn pluck(stem: &mut [Vec<f32>; 2], rng: &mut StdRng) {
-    let period = (44_100.0 * rng.random_range(0.2..0.8)) as usize;
-    let decay_samples = 44_100.0 * rng.random_range(0.05..0.4);
-    let floor = if rng.random_bool(0.5) { 0.0 } else { rng.random_range(0.0..0.4) };
-    let offset = rng.random_range(0..period);
-    const ATTACK_LEN: f32 = 130.0; // 3 ms
-    for channel in stem {
-        for (n, sample) in channel.iter_mut().enumerate() {
-            let since = ((n + offset) % period) as f32;
-            let envelope = (since / ATTACK_LEN).min(1.0) * (-since / decay_samples).exp();
-            *sample *= floor + (1.0 - floor) * envelope;
-        }
-    }
-}
-
-/// Puts a stem elsewhere on the stage: side times `width`, left times and right over `balance`.
-fn restage(stem: &mut [Vec<f32>; 2], width: f32, balance: f32) {
-    let [left, right] = stem;
-    for (l, r) in left.iter_mut().zip(right) {
-        let (mid, side) = (0.5 * (*l + *r), 0.5 * width * (*l - *r));
-        *l = balance * (mid + side);
-        *r = (mid - side) / balance;
-    }
-}
-
-/// Pitch and tempo together, by up to three semitones, for two draws in three. Drums and bass go down as far as ten:
-/// few training songs reach the lowest octave, and there a kick and a sub-bass are told apart by their course alone.
-fn random_speed(stem_idx: usize, rng: &mut StdRng) -> f64 {
-    let lowest = if matches!(stem_idx, DRUMS | BASS) { -10.0 } else { -3.0 };
-    if rng.random_bool(0.35) { 1.0 } else { 2f64.powf(rng.random_range(lowest..3.0) / 12.0) }
-}
-
-/// `[bin]` A gentle equaliser: up to 1 dB per octave of tilt around 800 Hz, a broad bump of up to 4 dB, and
-/// for half of the draws a shelf of up to 9 dB below 50 to 150 Hz.
-fn random_tilt(plan: &Plan<f32>, rng: &mut StdRng) -> Vec<f32> {
-    let tilt_db: f32 = rng.random_range(-1.0..1.0);
-    let (bump_db, centre, width): (f32, f32, f32) =
-        (rng.random_range(-4.0..4.0), rng.random_range(6.0..13.0), rng.random_range(0.7..2.0));
-    let shelf_db: f32 = if rng.random_bool(0.5) { rng.random_range(-5.0..9.0) } else { 0.0 };
-    let shelf_octave: f32 = rng.random_range(5.6..7.2);
-    plan.bins()
-        .iter()
-        .map(|bin| {
-            let octave = (bin.frequency_hz as f32).max(20.0).log2();
-            let shelf = shelf_db / (1.0 + (4.0 * (octave - shelf_octave)).exp());
-            let db = tilt_db * (octave - 9.6) + bump_db * (-((octave - centre) / width).powi(2)).exp() + shelf;
-            10f32.powf(db / 20.0)
-        })
-        .collect()
 }

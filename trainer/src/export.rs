@@ -267,6 +267,8 @@ pub fn manifest(
         },
         output: models::Output { name: "masks".to_owned(), shape: vec![STEMS.len(), 2, plan.num_coefs()] },
         states: (0..run.network.num_layers).flat_map(|layer| [state("h", layer), state("c", layer)]).collect(),
+        at_end: Default::default(),
+        offline: None,
         training: models::Training { data: run.data.clone(), hours: run.wall_s / 3600.0, more: Default::default() },
         scores: Default::default(),
     })

@@ -5,6 +5,7 @@ use crate::example::{Example, ExampleMaker, NUM_INPUTS};
 use crate::grid::{Grid, NUM_CELLS};
 use crate::loss::Forms;
 use crate::songs::Song;
+use crate::stems::{Known, Shares};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::Plan;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -18,6 +19,8 @@ pub struct BatchConfig {
     pub num_slices: usize,
     /// Shortest and longest chunk.
     pub chunk_s: (f64, f64),
+    /// How often examples of each kind are drawn.
+    pub shares: Shares,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -44,6 +47,8 @@ impl Batch {
             let all: Vec<f32> = examples.iter().map(value).collect();
             Tensor::from_slice(&all)
         };
+        let known: Vec<f32> =
+            examples.iter().flat_map(|e| Known::EACH.map(|k| f32::from(u8::from(e.known == k)))).collect();
         let energies: Vec<f32> = examples.iter().flat_map(|e| e.energies).collect();
         Batch {
             features: stack(|e| &e.features, &[b * s, NUM_INPUTS as i64, f, t]),
@@ -53,7 +58,7 @@ impl Batch {
                 linear: stack(|e| &e.linear, &[b, s, 4, 2, f, t]),
                 energies: Tensor::from_slice(&energies).reshape([b, 4]),
                 accompaniment_energy: one_each(|e| e.accompaniment_energy),
-                all_known: one_each(|e| if e.all_known { 1.0 } else { 0.0 }),
+                known: Tensor::from_slice(&known).reshape([b, 3]),
             },
             batch_size: b,
         }
@@ -71,7 +76,7 @@ impl Batch {
                 linear: to(&f.linear),
                 energies: to(&f.energies),
                 accompaniment_energy: to(&f.accompaniment_energy),
-                all_known: to(&f.all_known),
+                known: to(&f.known),
             },
             batch_size: self.batch_size,
         }
@@ -145,6 +150,7 @@ pub fn make_batch(
     let seconds = rng.random_range(config.chunk_s.0..=config.chunk_s.1);
     let num_slices = ((seconds * slices_per_s).round() as usize).max(1);
     let batch_size = (config.num_slices / num_slices).max(1);
-    let examples: Vec<Example> = (0..batch_size).map(|_| maker.draw(songs, num_slices, &mut rng)).collect();
+    let examples: Vec<Example> =
+        (0..batch_size).map(|_| maker.draw(songs, &config.shares, num_slices, &mut rng)).collect();
     Batch::new(&examples, num_slices, plan.num_bins())
 }

@@ -3,7 +3,7 @@
 //! Stem `k` is estimated as `m_k X` (mask times mixture). With residuals `r_k = m_k X - Y_k`, the squared errors of
 //! the 14 sums of 1, 2 and 3 stems out of 4 add up to `sum_S |sum_{k in S} r_k|^2 = 4 sum_k |r_k|^2 + 3 |sum_k r_k|^2`
 //! (a stem is in 7 of the 14 sums, a pair in 3). Where bass and other are only known together, the 6 sums of 1 and 2
-//! out of 3 give `2 sum |r|^2 + |sum r|^2`.
+//! out of 3 give `2 sum |r|^2 + |sum r|^2`. Where only vocals are known apart, the 2 sums are vocals and the rest.
 //!
 //! Masks are interpolated linearly between the cells of a grid, so every `sum w |m X - Y|^2` over the coefficients
 //! is a quadratic form of the cells: `sum_c A_c g_c^2 + 2 B_c g_c g_{c+1} - 2 b_c g_c + sum w |Y|^2`
@@ -24,8 +24,8 @@ pub struct Forms {
     pub energies: Tensor,
     /// `[B]`
     pub accompaniment_energy: Tensor,
-    /// `[B]` 1 where bass and other are known apart, else 0.
-    pub all_known: Tensor,
+    /// `[B][3]` 1 at what is known of the stems (in the order of [`crate::stems::Known`]), else 0.
+    pub known: Tensor,
 }
 
 /// The parts of the loss.
@@ -40,13 +40,15 @@ pub struct Loss {
 pub fn loss(masks: &Tensor, forms: &Forms) -> Loss {
     let sum = masks.sum_dim_intlist([2].as_slice(), true, Kind::Float);
     let accompaniment = masks.narrow(2, 2, 2).sum_dim_intlist([2].as_slice(), true, Kind::Float);
-    // [B][quantity]: four stems, bass + other, all.
-    let all = Tensor::cat(&[masks, &accompaniment, &sum], 2);
+    let rest = masks.narrow(2, 1, 3).sum_dim_intlist([2].as_slice(), true, Kind::Float);
+    // [B][quantity]: four stems, bass + other, all, all but vocals.
+    let all = Tensor::cat(&[masks, &accompaniment, &sum, &rest], 2);
     let linear = Tensor::cat(
         &[
             &forms.linear,
             &forms.linear.narrow(2, 2, 2).sum_dim_intlist([2].as_slice(), true, Kind::Float),
             &forms.linear.sum_dim_intlist([2].as_slice(), true, Kind::Float),
+            &forms.linear.narrow(2, 1, 3).sum_dim_intlist([2].as_slice(), true, Kind::Float),
         ],
         2,
     );
@@ -60,14 +62,18 @@ pub fn loss(masks: &Tensor, forms: &Forms) -> Loss {
         + mixed.sum_dim_intlist(over.as_slice(), false, Kind::Float) * 2.0;
     let mix_energy = forms.diagonal.sum_dim_intlist(over.as_slice(), false, Kind::Float)
         + forms.neighbour.sum_dim_intlist(over.as_slice(), false, Kind::Float) * 2.0;
-    let constants = Tensor::cat(&[&forms.energies, &forms.accompaniment_energy.unsqueeze(1), &mix_energy], 1);
+    // Where the rest is asked for, drums and bass are silent: it is what stands in other.
+    let rest_energy = forms.energies.narrow(1, 3, 1);
+    let together_energy = forms.accompaniment_energy.unsqueeze(1);
+    let constants = Tensor::cat(&[&forms.energies, &together_energy, &mix_energy, &rest_energy], 1);
     let errors = errors + constants;
 
     let stem = |i: i64| errors.select(1, i);
     let apart: Tensor = (stem(0) + stem(1) + stem(2) + stem(3)) * (4.0 / 14.0) + stem(5) * (3.0 / 14.0);
     let together: Tensor = (stem(0) + stem(1) + stem(4)) * (2.0 / 6.0) + stem(5) * (1.0 / 6.0);
-    let unknown: Tensor = 1.0 - &forms.all_known;
-    let mse = &forms.all_known * apart + unknown * together;
+    let vocals_only: Tensor = (stem(0) + stem(6)) * (1.0 / 2.0);
+    let known = |i: i64| forms.known.select(1, i);
+    let mse = known(0) * apart + known(1) * together + known(2) * vocals_only;
     Loss { mse: mse.mean(Kind::Float), mask_sum: (sum - 1.0).square().mean(Kind::Float) }
 }
 
@@ -77,6 +83,7 @@ mod tests {
     use crate::example::{Example, ExampleMaker};
     use crate::grid::{Grid, NUM_CELLS};
     use crate::loader::Batch;
+    use crate::stems::Known;
     use num_complex::Complex;
     use rand::{Rng, SeedableRng, rngs::StdRng};
     use slicqt::{Design, Plan, forward_whole};
@@ -138,12 +145,20 @@ mod tests {
         let apart: Vec<&[usize]> = all.iter().map(Vec::as_slice).collect();
         assert_eq!(apart.len(), 14);
         let expected = direct(&plan, &grid, &stems, &masks, &apart);
-        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, true), &masks, grid.num_bins);
+        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, Known::All), &masks, grid.num_bins);
         assert!((got / expected - 1.0).abs() < 1e-4, "{got} against {expected}");
 
         let together: Vec<&[usize]> = vec![&[0], &[1], &[2, 3], &[0, 1], &[0, 2, 3], &[1, 2, 3]];
         let expected = direct(&plan, &grid, &stems, &masks, &together);
-        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, false), &masks, grid.num_bins);
+        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, Known::BassInOther), &masks, grid.num_bins);
+        assert!((got / expected - 1.0).abs() < 1e-4, "{got} against {expected}");
+
+        let mut stems = stems;
+        for silent in [1, 2] {
+            stems[silent].iter_mut().for_each(|channel| channel.fill(0.0));
+        }
+        let expected = direct(&plan, &grid, &stems, &masks, &[&[0], &[1, 2, 3]]);
+        let got = loss_of(maker.transform(&stems, None, NUM_SLICES, Known::VocalsOnly), &masks, grid.num_bins);
         assert!((got / expected - 1.0).abs() < 1e-4, "{got} against {expected}");
     }
 }

@@ -2,9 +2,13 @@
 #![warn(missing_docs)]
 
 mod adam;
+mod augment;
 mod average;
 mod checkpoint;
 mod cuda;
+mod draw;
+#[cfg(test)]
+mod draw_tests;
 mod example;
 mod export;
 mod grid;
@@ -12,7 +16,9 @@ mod loader;
 mod loss;
 mod network;
 mod parity;
+mod song_folder;
 mod songs;
+mod stems;
 mod train;
 #[cfg(test)]
 mod train_tests;
@@ -37,7 +43,8 @@ enum Command {
     /// Train a network on folders of stems; goes on where the last run in --out stopped
     #[command(after_help = "A data folder holds one folder per song, each with vocals, drums, bass and other as wav, \
         flac or ogg at 44.1 kHz. A stem that a song does not have must be left out of \"stems\" in its song.json; a \
-        song without bass is taken to have it inside other.\n\nExample:\n  cargo xtask train --data stems/train \
+        song without bass is taken to have it inside other. A folder with nothing but vocals and mix is a song of which \
+        only vocals are known. A song that cannot be read is named and left out.\n\nExample:\n  cargo xtask train --data stems/train \
         --valid stems/valid --out work/first --steps 4000")]
     Train(TrainArgs),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
@@ -70,6 +77,10 @@ struct TrainArgs {
     /// Folder of songs to judge by after every epoch (may be given several times)
     #[arg(long, required = true)]
     valid: Vec<songs::DataFolder>,
+    /// How often an example's accompaniment comes from songs of each kind: stems all known; bass inside other; vocals
+    /// known apart only. Kinds that no song is of are left out
+    #[arg(long, default_value_t, value_name = "KIND=SHARE,...")]
+    shares: stems::Shares,
     /// Folder for checkpoints and the log
     #[arg(long, default_value = "work/train")]
     out: PathBuf,
@@ -170,6 +181,7 @@ fn train_command(args: TrainArgs) -> Result<()> {
             data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
         },
         data: args.data,
+        shares: args.shares,
         valid: args.valid,
         out: args.out,
         epoch_steps: args.epoch_steps,

@@ -1,7 +1,8 @@
 //! Folders of stems in memory.
 
+use crate::song_folder::SongFolder;
+use crate::stems::Known;
 use anyhow::{Result, bail};
-use audio::StemFolder;
 use std::{path::PathBuf, str::FromStr};
 
 /// Order of the stems in everything that the trainer makes.
@@ -20,8 +21,11 @@ pub const SILENCE: f64 = 1e-6;
 pub struct Song {
     /// Name of its folder.
     pub name: String,
-    /// `[stem]`, then `[sample][channel]`; `None` where the song declares that the stem is missing.
+    /// `[stem]`, then `[sample][channel]`; `None` where the song declares that the stem is missing. With
+    /// [`Known::VocalsOnly`] other holds all of the mix that is not vocals.
     pub stems: [Option<Vec<[f32; 2]>>; 4],
+    /// How far the stems are known apart.
+    pub known: Known,
     /// Samples of every stem.
     pub num_samples: usize,
     /// Share of the song's seconds in which its bass stem sounds.
@@ -52,28 +56,39 @@ impl FromStr for DataFolder {
     }
 }
 
-/// Reads every song folder below the folders, in order of name. `progress` hears each song's name.
+/// Reads every song folder below the folders, in order of name. `progress` hears each song's name. A song that cannot be
+/// read is named on standard error and left out.
+///
+/// # Errors
+/// If a folder has no songs at all, or none that can be read.
 pub fn load(folders: &[DataFolder], sample_rate_hz: u32, mut progress: impl FnMut(&str)) -> Result<Vec<Song>> {
     let mut songs = Vec::new();
     for DataFolder { path, weight } in folders {
-        let song_folders = StemFolder::open_all(path)?;
-        for folder in &song_folders {
-            let mut song = load_song(folder, sample_rate_hz)?;
-            song.weight = weight / song_folders.len() as f64;
-            progress(&song.name);
-            songs.push(song);
+        let dirs = SongFolder::find_all(path)?;
+        let first = songs.len();
+        for dir in &dirs {
+            match SongFolder::open(dir).and_then(|folder| load_song(&folder, sample_rate_hz)) {
+                Ok(song) => songs.push(song),
+                Err(error) => eprintln!("left out: {}: {error:#}", dir.display()),
+            }
+            progress(&dir.file_name().unwrap_or_default().to_string_lossy());
         }
-    }
-    if songs.is_empty() && !folders.is_empty() {
-        bail!("no song folders in {folders:?}: expected DIR/SONG/{{vocals,drums,bass,other}}.{{wav,flac,ogg}}");
+        let num_songs = songs.len() - first;
+        if num_songs < dirs.len() {
+            eprintln!("{}: {} of {} songs left out", path.display(), dirs.len() - num_songs, dirs.len());
+        }
+        if num_songs == 0 {
+            bail!("{}: none of its {} songs can be read", path.display(), dirs.len());
+        }
+        songs[first..].iter_mut().for_each(|song| song.weight = weight / num_songs as f64);
     }
     Ok(songs)
 }
 
-fn load_song(folder: &StemFolder, sample_rate_hz: u32) -> Result<Song> {
+fn load_song(folder: &SongFolder, sample_rate_hz: u32) -> Result<Song> {
     let mut stems: [Option<Vec<[f32; 2]>>; 4] = Default::default();
-    for (stem, name) in stems.iter_mut().zip(STEMS) {
-        let Some(path) = folder.file_of(name) else { continue };
+    for (stem, path) in stems.iter_mut().zip(&folder.files) {
+        let Some(path) = path else { continue };
         let sound = audio::read_all(path)?;
         if sound.sample_rate_hz != sample_rate_hz {
             bail!("{}: expected {sample_rate_hz} Hz, got {} Hz", path.display(), sound.sample_rate_hz);
@@ -85,13 +100,20 @@ fn load_song(folder: &StemFolder, sample_rate_hz: u32) -> Result<Song> {
     for stem in stems.iter_mut().flatten() {
         stem.resize(num_samples, [0.0; 2]); // encoders round lengths up to their blocks
     }
+    if folder.known == Known::VocalsOnly
+        && let [Some(vocals), _, _, Some(mix)] = &mut stems
+    {
+        for (mix, vocals) in mix.iter_mut().zip(vocals) {
+            *mix = [mix[0] - vocals[0], mix[1] - vocals[1]];
+        }
+    }
     let second = sample_rate_hz as usize;
     let num_seconds = num_samples / second;
     let bass_activity = stems[BASS].as_ref().map_or(0.0, |bass| {
         let active = (0..num_seconds).filter(|s| power(bass, s * second, second) > SILENCE).count();
         active as f64 / num_seconds.max(1) as f64
     });
-    Ok(Song { name: folder.name(), stems, num_samples, bass_activity, weight: 1.0 })
+    Ok(Song { name: folder.name.clone(), stems, known: folder.known, num_samples, bass_activity, weight: 1.0 })
 }
 
 /// Reads `num_samples` from `position`, the first at a fraction of a sample, at `speed` times the original pitch and

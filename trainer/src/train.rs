@@ -6,7 +6,8 @@ use crate::checkpoint::{self, Checkpoint, RunState};
 use crate::grid::Grid;
 use crate::loader::{Batch, BatchConfig, Loader, make_batch};
 use crate::network::{Mode, Network, num_parameters};
-use crate::songs::{self, DataFolder, STEMS};
+use crate::songs::{self, DataFolder, OTHER, STEMS};
+use crate::stems::{Known, Shares};
 use crate::{example::ExampleMaker, loss, validate};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,6 +30,8 @@ pub struct TrainConfig {
     pub data: Vec<DataFolder>,
     /// Folders of songs to judge by.
     pub valid: Vec<DataFolder>,
+    /// How often examples of each kind are drawn.
+    pub shares: Shares,
     /// Where checkpoints and logs go.
     pub out: PathBuf,
     /// State of a new run; a checkpoint in `out` takes its place.
@@ -76,7 +79,20 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let (songs, valid) = (read(&config.data)?, read(&config.valid)?);
     spinner.finish_and_clear();
     let minutes = |songs: &[songs::Song]| songs.iter().map(|s| s.num_samples).sum::<usize>() as f64 / 44_100.0 / 60.0;
-    eprintln!("{} songs ({:.0} min) to train on, {} to judge by", songs.len(), minutes(&songs), valid.len());
+    let of_kind = |known: Known| {
+        let num_songs = songs.iter().filter(|song| song.known == known).count();
+        format!("{num_songs} {}", known.name())
+    };
+    eprintln!(
+        "{} songs ({:.0} min; {}) to train on, {} to judge by",
+        songs.len(),
+        minutes(&songs),
+        Known::EACH.map(of_kind).join(", "),
+        valid.len()
+    );
+    if songs.iter().all(|song| song.stems[OTHER].is_none()) {
+        bail!("none of the {} songs to train on has a stem other (or a mix beside vocals)", songs.len());
+    }
 
     tch::manual_seed(config.run.seed as i64);
     let vs = nn::VarStore::new(config.device);
@@ -84,7 +100,12 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let mut adam = Adam::new(&vs);
     let averaged_vs = nn::VarStore::new(config.device);
     let averaged = Network::new(&averaged_vs.root(), &config.run.network);
-    let batch_config = BatchConfig { num_slices: config.run.batch_slices, chunk_s: (2.0, 6.0), seed: config.run.seed };
+    let batch_config = BatchConfig {
+        num_slices: config.run.batch_slices,
+        chunk_s: (2.0, 6.0),
+        shares: config.shares,
+        seed: config.run.seed,
+    };
     let mut average = Average::new(&vs, &averaged_vs);
     match &resumed {
         Some(checkpoint) => checkpoint.restore(&vs, &mut average, &mut adam)?,

@@ -8,21 +8,33 @@ use crate::grid::Grid;
 use crate::loader::{Batch, BatchConfig, Loader, make_batch};
 use crate::network::{Network, NetworkConfig};
 use crate::songs::Song;
+use crate::stems::{Known, Shares};
 use crate::{export, parity, train};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::{Design, Plan};
 use tch::{Device, Tensor, nn};
 
-const BATCH: BatchConfig = BatchConfig { num_slices: 120, chunk_s: (0.5, 1.0), seed: 11 };
+const BATCH: BatchConfig =
+    BatchConfig { num_slices: 120, chunk_s: (0.5, 1.0), shares: Shares([0.5, 0.3, 0.2]), seed: 11 };
 
 fn songs() -> Vec<Song> {
     let mut rng = StdRng::seed_from_u64(1);
     let num_samples = 3 * 44_100;
     let mut stem =
         || Some((0..num_samples).map(|_| [rng.random_range(-0.3..0.3), rng.random_range(-0.3..0.3)]).collect());
-    let song =
-        |name: &str, stems, bass_activity| Song { name: name.into(), stems, num_samples, bass_activity, weight: 1.0 };
-    vec![song("full", [stem(), stem(), stem(), stem()], 1.0), song("no bass", [stem(), stem(), None, stem()], 0.0)]
+    let song = |name: &str, stems, known, bass_activity| Song {
+        name: name.into(),
+        stems,
+        known,
+        num_samples,
+        bass_activity,
+        weight: 1.0,
+    };
+    vec![
+        song("full", [stem(), stem(), stem(), stem()], Known::All, 1.0),
+        song("no bass", [stem(), stem(), None, stem()], Known::BassInOther, 0.0),
+        song("vocals only", [stem(), None, None, stem()], Known::VocalsOnly, 0.0),
+    ]
 }
 
 fn run_state() -> RunState {
@@ -49,7 +61,16 @@ fn run_state() -> RunState {
 
 fn config(run: RunState) -> train::TrainConfig {
     let (data, valid, out) = (vec![], vec![], "unused".into());
-    train::TrainConfig { data, valid, out, run, epoch_steps: 1, num_workers: 1, device: Device::Cpu }
+    train::TrainConfig {
+        data,
+        valid,
+        shares: BATCH.shares,
+        out,
+        run,
+        epoch_steps: 1,
+        num_workers: 1,
+        device: Device::Cpu,
+    }
 }
 
 fn steps(network: &Network, adam: &mut Adam, config: &mut train::TrainConfig, batches: &[Batch]) -> Vec<f64> {

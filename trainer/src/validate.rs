@@ -3,7 +3,8 @@
 use crate::example::{NUM_INPUTS, features_into};
 use crate::grid::Grid;
 use crate::network::{Mode, Network};
-use crate::songs::Song;
+use crate::songs::{OTHER, Song};
+use crate::stems::Known;
 use num_complex::Complex;
 use slicqt::{OverlapAdd, Plan, Slicer};
 use tch::{Device, Tensor, no_grad};
@@ -71,7 +72,9 @@ pub fn separate_and_score(
             }
         }
     }
-    std::array::from_fn(|stem| song.stems[stem].as_ref().map(|_| 10.0 * (signal[stem] / error[stem]).log10()))
+    // Where other holds more than other, there is no score for it.
+    let is_apart = |stem: usize| song.stems[stem].is_some() && (stem != OTHER || song.known == Known::All);
+    std::array::from_fn(|stem| is_apart(stem).then(|| 10.0 * (signal[stem] / error[stem]).log10()))
 }
 
 /// What the four masks leave over is shared out, so that the stems sum to the mix (as `separator` does).

@@ -6,11 +6,11 @@ use super::{
     job::Job,
     link::Link,
     shared::{EngineState, LOADING, RUNNING, Shared},
-    worker::Worker,
+    worker::{NUM_PREROLL_JOBS, Worker},
 };
 use crate::{
     Pipeline, Runtime, SeparatorError,
-    latency::{budget_of, latency_of},
+    latency::{budget_of, latency_of, schedule_of},
     schedule::Schedule,
     stream::Stream,
 };
@@ -54,7 +54,8 @@ impl Engine {
     /// meanwhile (watch [`status`](Self::status)).
     ///
     /// # Errors
-    /// [`SeparatorError::Model`] if the model's stems are not [`STEMS`], in any order; [`SeparatorError::Thread`].
+    /// [`SeparatorError::Model`] if the model's stems are not [`STEMS`], in any order;
+    /// [`SeparatorError::ForFilesOnly`]; [`SeparatorError::Thread`].
     /// What is found out later is [`EngineState::Failed`].
     ///
     /// # Realtime
@@ -66,13 +67,18 @@ impl Engine {
     ) -> Result<(Engine, AudioSide), SeparatorError> {
         let stem_order = stem_order(model)?;
         let manifest = &model.manifest;
-        let schedule = Schedule::new(config.sample_rate_hz, manifest.sample_rate_hz, manifest.hop_len);
+        if manifest.offline.is_some() {
+            return Err(SeparatorError::ForFilesOnly { name: manifest.name.clone() });
+        }
+        let schedule = schedule_of(manifest, config.sample_rate_hz);
         let num_jobs = pool_len(&schedule, config.max_block_len);
         let (to_worker, jobs) = RingBuffer::new(num_jobs);
         let (results, from_worker) = RingBuffer::new(num_jobs);
         let pool = (0..num_jobs).map(|_| Box::new(Job::new(schedule.max_job_len() as usize))).collect();
         let shared = Arc::new(Shared::new());
-        let worker = Worker { shared: shared.clone(), jobs, results, sample_rate_hz: config.sample_rate_hz };
+        let num_preroll_jobs = NUM_PREROLL_JOBS + manifest.look_ahead_slices as u32;
+        let sample_rate_hz = config.sample_rate_hz;
+        let worker = Worker { shared: shared.clone(), jobs, results, sample_rate_hz, num_preroll_jobs };
         let (model, worker_schedule) = (model.clone(), schedule.clone());
         let open = move || Ok(Stream::new(Pipeline::new(&runtime, &model)?, worker_schedule));
         let thread = thread::Builder::new().name("unbraid-worker".into()).spawn(move || worker.run(open));

@@ -22,14 +22,16 @@ const LONG_NAP: Duration = Duration::from_millis(10);
 const DOZE_AFTER: Duration = Duration::from_secs(1);
 
 /// Jobs whose stems are not used after a gap in the stream: one until the overlap-add is complete, one more for what
-/// the resamplers and the network remember.
-const NUM_PREROLL_JOBS: u32 = 2;
+/// the resamplers and the network remember. The slices that the network looks ahead come on top.
+pub(crate) const NUM_PREROLL_JOBS: u32 = 2;
 
 pub(crate) struct Worker {
     pub shared: Arc<Shared>,
     pub jobs: Consumer<PooledJob>,
     pub results: Producer<PooledJob>,
     pub sample_rate_hz: f64,
+    /// Jobs whose stems are not used after a gap.
+    pub num_preroll_jobs: u32,
 }
 
 impl Worker {
@@ -70,7 +72,7 @@ impl Worker {
             if self.shared.is_wanted(job.epoch, stream.schedule().stems_end(job.idx)) {
                 if next != Some((job.epoch, job.idx)) {
                     stream.restart(job.idx);
-                    num_preroll_jobs = if job.idx == 0 { 0 } else { NUM_PREROLL_JOBS };
+                    num_preroll_jobs = if job.idx == 0 { 0 } else { self.num_preroll_jobs };
                 }
                 let Job { mix, stems, .. } = &mut *job;
                 stream.process_job(mix, stems)?;

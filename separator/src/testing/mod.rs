@@ -34,6 +34,8 @@ pub struct TestModel {
     pub fade_in_hops: Option<usize>,
     /// If set, ONNX Runtime fails as soon as a magnitude reaches this: a network that breaks while the music plays.
     pub fails_from: Option<f32>,
+    /// How many slices it looks ahead: it keeps its masks back for so long.
+    pub look_ahead_slices: usize,
     /// What it wants to see.
     pub channels: Vec<Channel>,
 }
@@ -47,6 +49,7 @@ impl TestModel {
             masks: masks.to_vec(),
             fade_in_hops: None,
             fails_from: None,
+            look_ahead_slices: 0,
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
         }
     }
@@ -86,7 +89,7 @@ impl TestModel {
             stems: self.stems.clone(),
             sample_rate_hz: self.design.sample_rate_hz as u32,
             hop_len: plan.hop_len(),
-            look_ahead_slices: 0,
+            look_ahead_slices: self.look_ahead_slices,
             transform: Transform {
                 scale: match self.design.scale {
                     slicqt::Scale::Bark => Scale::Bark,
@@ -105,13 +108,23 @@ impl TestModel {
                 shape: vec![self.channels.len(), plan.num_coefs()],
             },
             output: Output { name: "masks".into(), shape: vec![self.stems.len(), 2, plan.num_coefs()] },
-            states: match self.fade_in_hops {
-                Some(_) => vec![State { input: "count".into(), output: "count_next".into(), shape: vec![1] }],
-                None => Vec::new(),
-            },
+            states: self.states(),
+            at_end: Default::default(),
+            offline: None,
             training: Training::default(),
             scores: Default::default(),
         }
+    }
+
+    fn states(&self) -> Vec<State> {
+        let state = |name: &str, shape: &[usize]| State {
+            input: name.to_owned(),
+            output: format!("{name}_next"),
+            shape: shape.to_vec(),
+        };
+        let count = self.fade_in_hops.map(|_| state("count", &[1]));
+        let kept = (0..self.look_ahead_slices).map(|i| state(&format!("kept_{i}"), &[self.stems.len(), 2, 1]));
+        count.into_iter().chain(kept).collect()
     }
 
     /// `masks[stem][channel][coef] = constant[stem] * level + 0 * sum over channels of magnitudes[coef]`
@@ -146,6 +159,11 @@ impl TestModel {
             let rise = g.node("Div", &[&count, &num_hops], &[]);
             let level = g.node("Min", &[&rise, &one], &[]);
             levelled = g.node("Mul", &[&levelled, &level], &[]);
+        }
+        for i in 0..self.look_ahead_slices {
+            let kept = g.input(&format!("kept_{i}"), &[num_stems, 2, 1]);
+            g.output(&levelled, &format!("kept_{i}_next"), &[num_stems, 2, 1]);
+            levelled = kept;
         }
         let masks = g.node("Add", &[&levelled, &nothing_of_all], &[]);
         g.output(&masks, "masks", &[num_stems, 2, num_coefs]);
