@@ -45,9 +45,17 @@ pub struct Design {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Bands {
     /// `fmax_hz`: half the sample rate unless given.
-    Scale { scale: Scale, num_bands: usize, fmin_hz: f64, fmax_hz: Option<f64> },
+    Scale {
+        scale: Scale,
+        num_bands: usize,
+        fmin_hz: f64,
+        fmax_hz: Option<f64>,
+    },
     MultiResolution(Vec<ResolutionBand>),
-    Stft { fft_len: usize, hop_len: usize },
+    Stft {
+        fft_len: usize,
+        hop_len: usize,
+    },
 }
 
 impl Design {

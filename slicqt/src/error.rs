@@ -146,7 +146,9 @@ pub enum DesignError {
         fft_len: usize,
     },
     /// The length of slice or transition was given for a plain STFT, which has no choice.
-    #[error("{what} length: a plain STFT's slices are its FFT length and its windows overlap as the hop says, got {len}")]
+    #[error(
+        "{what} length: a plain STFT's slices are its FFT length and its windows overlap as the hop says, got {len}"
+    )]
     StftLens {
         /// `slice` or `transition`.
         what: &'static str,

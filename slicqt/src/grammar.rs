@@ -74,7 +74,7 @@ fn parse(text: &str) -> Result<Design, Refused<'_>> {
         "mr" => {
             let bands = part(&mut parts, "mr:HZ=WINDOW,HZ=WINDOW,...")?.split(',').map(|band| {
                 let (up_to_hz, window_len) = band.split_once('=').ok_or(("HZ=WINDOW", band))?;
-                Ok(ResolutionBand { up_to_hz: hz(up_to_hz)?, window_len: count(window_len)? })
+                Ok::<_, Refused>(ResolutionBand { up_to_hz: hz(up_to_hz)?, window_len: count(window_len)? })
             });
             Bands::MultiResolution(bands.collect::<Result<_, _>>()?)
         }
@@ -117,7 +117,10 @@ fn scale(text: &str) -> Result<Scale, Refused<'_>> {
         "linear" => Ok(Scale::Linear),
         _ => match text.strip_prefix("vq(").and_then(|rest| rest.strip_suffix(')')) {
             Some(gamma) => Ok(Scale::VariableQ { gamma_hz: hz(gamma)? }),
-            None => Err(("bark-262, mel-32, bark:..., mel:..., cq:..., vq(GAMMA):..., linear:..., mr:... or stft:...", text)),
+            None => Err((
+                "bark-262, mel-32, bark:..., mel:..., cq:..., vq(GAMMA):..., linear:..., mr:... or stft:...",
+                text,
+            )),
         },
     }
 }

@@ -47,13 +47,7 @@ impl Design {
         Ok(layout)
     }
 
-    fn scale_layout(
-        &self,
-        scale: Scale,
-        num_bands: usize,
-        fmin_hz: f64,
-        fmax_hz: f64,
-    ) -> Result<Layout, DesignError> {
+    fn scale_layout(&self, scale: Scale, num_bands: usize, fmin_hz: f64, fmax_hz: f64) -> Result<Layout, DesignError> {
         let sample_rate = self.sample_rate_hz;
         let nyquist = sample_rate / 2.0;
         let bands = bands(scale, num_bands, fmin_hz, fmax_hz);
@@ -169,11 +163,9 @@ fn check_sizes(layout: &Layout) -> Result<(), DesignError> {
     // No overflow: at most MAX_COEFS / MIN_FRAMES bins of at most MAX_SLICE_LEN frames.
     let num_coefs: usize = layout.bins.iter().map(|b| b.num_frames).sum();
     match num_coefs > MAX_COEFS {
-        true => Err(DesignError::TooLarge {
-            what: "coefficients of a slice",
-            actual: num_coefs as f64,
-            max: MAX_COEFS,
-        }),
+        true => {
+            Err(DesignError::TooLarge { what: "coefficients of a slice", actual: num_coefs as f64, max: MAX_COEFS })
+        }
         false => Ok(()),
     }
 }

@@ -86,8 +86,7 @@ pub(crate) fn layout(design: &Design, bands: &[ResolutionBand]) -> Result<Layout
 }
 
 fn check(bands: &[ResolutionBand], nyquist_hz: f64) -> Result<(), DesignError> {
-    let refuse =
-        |band_idx, expected: String, actual| Err(DesignError::ResolutionBand { band_idx, expected, actual });
+    let refuse = |band_idx, expected: String, actual| Err(DesignError::ResolutionBand { band_idx, expected, actual });
     if bands.is_empty() {
         return Err(DesignError::TooFewResolutionBands);
     }
@@ -106,11 +105,9 @@ fn check(bands: &[ResolutionBand], nyquist_hz: f64) -> Result<(), DesignError> {
         from_hz = band.up_to_hz;
     }
     match from_hz < nyquist_hz {
-        true => refuse(
-            bands.len() - 1,
-            format!("the last range to reach half the sample rate ({nyquist_hz} Hz)"),
-            from_hz,
-        ),
+        true => {
+            refuse(bands.len() - 1, format!("the last range to reach half the sample rate ({nyquist_hz} Hz)"), from_hz)
+        }
         false => Ok(()),
     }
 }

@@ -72,9 +72,7 @@ mod tests {
 
     #[test]
     fn inverse_and_derivative_belong_to_the_scale() {
-        for scale in
-            [Scale::Bark, Scale::Mel, Scale::ConstantQ, Scale::VariableQ { gamma_hz: 30.0 }, Scale::Linear]
-        {
+        for scale in [Scale::Bark, Scale::Mel, Scale::ConstantQ, Scale::VariableQ { gamma_hz: 30.0 }, Scale::Linear] {
             for f_hz in [5.0, 32.9, 440.0, 9000.0, 40_000.0] {
                 let z = scale.units_at(f_hz);
                 assert!((scale.hz_at(z) / f_hz - 1.0).abs() < 1e-12, "{scale} {f_hz}");

@@ -34,6 +34,7 @@ pub fn forward_whole<T: Sample>(plan: &Plan<T>, signal: &[T]) -> Vec<Complex<T>>
 /// Not safe: allocates.
 pub fn inverse_whole<T: Sample>(plan: &Plan<T>, coefs: &[Complex<T>], num_samples: usize) -> Vec<T> {
     let hop = plan.hop_len();
+    let past = plan.slice_len() - hop;
     assert_eq!(coefs.len() % plan.num_coefs(), 0, "coefs must be whole slices");
     let num_slices = coefs.len() / plan.num_coefs();
     assert!(num_slices * hop >= num_samples, "too few slices for {num_samples} samples");

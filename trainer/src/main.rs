@@ -140,7 +140,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     let num_nodes = export::write_graph(&checkpoint, &plan, &grid, &graph)?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let mut manifest = export::manifest(&name, &args.licence, run, &design, &plan, &graph)?;
-    for song in songs::load(&args.valid, design.sample_rate_hz as u32, |_| ())? {
+    for song in songs::load(&args.valid, design.sample_rate_hz() as u32, |_| ())? {
         let scores = train::score_checkpoint(&checkpoint, &plan, &grid, &song)?;
         manifest.scores.insert(song.name.clone(), scores);
     }
