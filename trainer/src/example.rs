@@ -1,13 +1,13 @@
 //! From the drawn stems of one example to numbers: mixed, transformed, and laid out as the network and its losses
 //! want them ([`Contents`]).
 
-use crate::augment::random_tilt;
-use crate::draw::draw_stems;
+use crate::draw::{Drawing, draw_stems};
 use crate::loss::combinations::{combinations, form_weights, parts};
 use crate::network::{Channel, Layout, Network};
 use crate::songs::Song;
-use crate::stems::{Known, Shares};
+use crate::stems::Known;
 use crate::transform::Transform;
+use anyhow::Result;
 use num_complex::Complex;
 use rand::rngs::StdRng;
 use slicqt::{Plan, Scratch, Slicer};
@@ -94,11 +94,12 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Draws, mixes and transforms `num_slices` slices.
-    pub fn draw(&mut self, songs: &[Song], shares: &Shares, num_slices: usize, rng: &mut StdRng) -> Example {
-        let plan = &self.transform.plan;
-        let stems = draw_stems(songs, shares, num_slices * plan.hop_len(), rng);
-        let tilts: Vec<Vec<f32>> = (0..4).map(|_| random_tilt(plan, rng)).collect();
-        self.transform(&stems.samples, Some(&tilts), num_slices, stems.known)
+    ///
+    /// # Errors
+    /// If a stem cannot be read.
+    pub fn draw(&mut self, songs: &[Song], drawing: &Drawing, num_slices: usize, rng: &mut StdRng) -> Result<Example> {
+        let stems = draw_stems(songs, drawing, num_slices * self.transform.plan.hop_len(), rng)?;
+        Ok(self.transform(&stems.samples, None, num_slices, stems.known))
     }
 
     /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum. `tilts[stem][bin]` are
