@@ -159,10 +159,10 @@ fn draw_slices(area: &Area, profile: &Profile) -> Drawn<()> {
     let step = (len / 400).max(1);
     let grey = RGBColor(150, 150, 150);
     chart.draw_series(LineSeries::new((0..len).step_by(step).map(|i| (ms(i), sum(i))), grey.stroke_width(3)))?;
-    for slice_idx in 0..3 {
+    for (slice_idx, color) in COLORS[..3].iter().enumerate() {
         let points = profile.slicing.iter().enumerate().step_by(step);
         let points = points.map(|(i, w)| (ms(slice_idx * hop_len + i), *w));
-        chart.draw_series(LineSeries::new(points, COLORS[slice_idx].stroke_width(2)))?;
+        chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub fn stretch_s(path: &Path, song_s: f64, start_s: f64, seconds: Option<f64>) -
     if !(start_s.is_finite() && start_s >= 0.0) {
         bail!("--start: expected seconds from 0 up, got {start_s}");
     }
-    if let Some(seconds) = seconds.filter(|seconds| !(*seconds > 0.0)) {
+    if let Some(seconds) = seconds.filter(|seconds| *seconds <= 0.0 || seconds.is_nan()) {
         bail!("--seconds: expected a number above 0, got {seconds}");
     }
     if song_s <= 0.0 {
