@@ -5,7 +5,6 @@ mod adam;
 mod augment;
 mod average;
 mod batch;
-mod bench;
 mod checkpoint;
 mod cuda;
 mod data;
@@ -40,6 +39,7 @@ mod split;
 mod stem;
 mod stems;
 mod tensorboard;
+mod throughput;
 mod top;
 mod train;
 #[cfg(test)]
@@ -69,7 +69,7 @@ enum Command {
     #[command(after_help = tune::HELP)]
     Tune(Box<tune::TuneArgs>),
     /// Print how fast a network learns, and how much of the time it waits for batches
-    Bench(Box<bench::BenchArgs>),
+    Bench(Box<throughput::ThroughputArgs>),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
     #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
@@ -96,7 +96,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Train(args) => train_command(&args),
         Command::Tune(args) => tune::tune(&args),
-        Command::Bench(args) => bench::bench(&args),
+        Command::Bench(args) => throughput::measure(&args),
         Command::Export(args) => export_command(&args),
     }
 }

@@ -38,7 +38,8 @@ pub struct TrainArgs {
     /// Network and its settings, NAME or NAME:KEY=VALUE,... (see below)
     #[arg(long, default_value = "first", help_heading = "Network")]
     pub network: NetworkConfig,
-    /// Transform: bark-262 (fine, 410 ms slices) or mel-32 (coarse, 46 ms slices)
+    /// Transform: bark-262 (fine, 410 ms slices), mel-32 (coarse, 46 ms slices), or a specification, as
+    /// bark:96:32:slice=4096 or stft:2048:512
     #[arg(long, default_value = "bark-262", help_heading = "Network", value_name = "NAME")]
     pub transform: String,
     /// Losses and their weights, NAME=WEIGHT,...

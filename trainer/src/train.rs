@@ -7,11 +7,11 @@ use crate::history::Epoch;
 use crate::loader::{BatchConfig, Loader};
 use crate::session::Session;
 use crate::snippet::Snippet;
-use crate::songs::{STEMS, WholeSong};
+use crate::songs::{SAMPLE_RATE_HZ, STEMS, WholeSong};
 use crate::tensorboard::EventWriter;
 use crate::transform::Transform;
 use crate::{export, report, top, validate};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use slicqt::Design;
 use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, sync::Arc, time::Instant};
@@ -50,13 +50,15 @@ pub enum Control {
     Stop,
 }
 
-/// The transform of that name.
+/// The transform of that name, or of a specification (see [`Design`]).
+///
+/// # Errors
+/// If it is neither.
 pub fn design(name: &str) -> Result<Design> {
-    match name {
-        "bark-262" => Ok(Design::bark_262()),
-        "mel-32" => Ok(Design::mel_32()),
-        _ => bail!("transform: expected bark-262 or mel-32, got {name}"),
-    }
+    let design: Design = name.parse().with_context(|| format!("transform {name}"))?;
+    let rate_hz = design.sample_rate_hz();
+    ensure!(rate_hz == f64::from(SAMPLE_RATE_HZ), "transform {name}: expected {SAMPLE_RATE_HZ} Hz, got {rate_hz} Hz");
+    Ok(design)
 }
 
 /// Trains until `run.total_steps`; goes on from `out/last.safetensors` if that is there. `watch` sees every epoch.

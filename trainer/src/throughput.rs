@@ -12,10 +12,10 @@ const WARM_UP_STEPS: usize = 3;
 
 /// Options of `trainer bench`: those of `train`, of which --steps is the number of steps that are measured.
 #[derive(clap::Args)]
-pub struct BenchArgs {
+pub struct ThroughputArgs {
     /// Steps to measure
-    #[arg(long, default_value_t = 20, value_name = "STEPS")]
-    measure: usize,
+    #[arg(long = "measure", default_value_t = 20, value_name = "STEPS")]
+    num_steps: usize,
     #[command(flatten)]
     train: TrainArgs,
 }
@@ -24,7 +24,7 @@ pub struct BenchArgs {
 ///
 /// # Errors
 /// If there is nothing to train on, or the network cannot be made.
-pub fn bench(args: &BenchArgs) -> Result<()> {
+pub fn measure(args: &ThroughputArgs) -> Result<()> {
     let config = args.train.config()?;
     let data = Data::open(&config.data, &config.out)?;
     let mut session = Session::new(config.run.clone(), None, config.device)?;
@@ -37,7 +37,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
         let batches = config.batch_config();
         let mut loader = Loader::start(scope, &data.train, &transform, &contents, batches, 0, config.num_workers);
         let mut start = Instant::now();
-        for i in 0..WARM_UP_STEPS + args.measure {
+        for i in 0..WARM_UP_STEPS + args.num_steps {
             if i == WARM_UP_STEPS {
                 start = Instant::now();
             }
@@ -56,7 +56,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     })?;
     let wall_s = start.elapsed().as_secs_f64();
     let (audio_total_s, waiting_total_s): (f64, f64) = (audio_s.iter().sum(), waiting_s.iter().sum());
-    println!("audio per second: {:.1} s over {} steps", audio_total_s / wall_s, args.measure);
+    println!("audio per second: {:.1} s over {} steps", audio_total_s / wall_s, args.num_steps);
     println!("waiting for batches: {:.1} % of the time", 100.0 * waiting_total_s / wall_s);
     println!("a step: {:.1} ms for {:.1} s of audio (medians)", 1e3 * median(step_s), median(audio_s));
     Ok(())
