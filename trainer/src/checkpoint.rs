@@ -2,6 +2,7 @@
 
 use crate::adam::Adam;
 use crate::average::{Average, averaged_variable};
+use crate::loss::LossWeights;
 use crate::network::NetworkConfig;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,11 @@ use tch::{Tensor, nn::VarStore, no_grad};
 /// What a checkpoint says about its run, as JSON inside the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
-    /// Sizes of the network.
+    /// Architecture and settings of the network.
     pub network: NetworkConfig,
+    /// What it is trained on.
+    #[serde(default)]
+    pub loss: LossWeights,
     /// Name of the transform, `bark-262` or `mel-32`.
     pub transform: String,
     /// Steps of the whole run; the learning rate falls to zero over them.

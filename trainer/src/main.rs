@@ -4,11 +4,17 @@
 mod adam;
 mod augment;
 mod average;
+mod batch;
 mod checkpoint;
 mod cuda;
+mod data;
+#[cfg(test)]
+mod data_tests;
+mod decode;
 mod draw;
 #[cfg(test)]
 mod draw_tests;
+mod equalizer;
 mod example;
 mod export;
 mod grid;
@@ -18,13 +24,16 @@ mod network;
 mod parity;
 mod song_folder;
 mod songs;
+mod split;
+mod stem;
 mod stems;
 mod train;
 #[cfg(test)]
 mod train_tests;
+mod transform;
 mod validate;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use checkpoint::RunState;
 use clap::{Parser, Subcommand};
 use network::NetworkConfig;
@@ -45,8 +54,8 @@ enum Command {
         flac or ogg at 44.1 kHz. A stem that a song does not have must be left out of \"stems\" in its song.json; a \
         song without bass is taken to have it inside other. A folder with nothing but vocals and mix is a song of which \
         only vocals are known. A song that cannot be read is named and left out.\n\nExample:\n  cargo xtask train --data stems/train \
-        --valid stems/valid --out work/first --steps 4000")]
-    Train(TrainArgs),
+        --valid stems/valid --out work/first --steps 4000\n\nNetworks:\n".to_owned() + &network::list())]
+    Train(Box<TrainArgs>),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
     #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
@@ -66,17 +75,13 @@ struct ExportArgs {
     licence: String,
     /// Folder of songs whose scores go into the manifest (may be given several times)
     #[arg(long)]
-    valid: Vec<songs::DataFolder>,
+    valid: Vec<split::DataFolder>,
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// Folder of songs to train on, DIR or DIR=WEIGHT (may be given several times)
-    #[arg(long, required = true)]
-    data: Vec<songs::DataFolder>,
-    /// Folder of songs to judge by after every epoch (may be given several times)
-    #[arg(long, required = true)]
-    valid: Vec<songs::DataFolder>,
+    #[command(flatten)]
+    data: data::DataConfig,
     /// How often an example's accompaniment comes from songs of each kind: stems all known; bass inside other; vocals
     /// known apart only. Kinds that no song is of are left out
     #[arg(long, default_value_t, value_name = "KIND=SHARE,...")]
@@ -99,18 +104,24 @@ struct TrainArgs {
     /// Highest learning rate
     #[arg(long, default_value_t = 1.5e-3)]
     learning_rate: f64,
-    /// Output channels of the four encoder stages, as 32,64,96,128
-    #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 96, 128])]
-    channels: Vec<usize>,
-    /// Width of the LSTM
-    #[arg(long, default_value_t = 320)]
-    hidden: usize,
-    /// Width of the projection before the LSTM
-    #[arg(long, default_value_t = 256)]
-    projection: usize,
-    /// Layers of the LSTM
-    #[arg(long, default_value_t = 1)]
-    layers: usize,
+    /// Network and its settings, NAME or NAME:KEY=VALUE,... (see below)
+    #[arg(long, default_value = "first")]
+    network: NetworkConfig,
+    /// Losses and their weights, NAME=WEIGHT,...
+    #[arg(long, default_value_t)]
+    loss: loss::LossWeights,
+    /// Output channels of the four encoder stages of `first`, as 32,64,96,128
+    #[arg(long, value_delimiter = ',')]
+    channels: Option<Vec<usize>>,
+    /// Width of the LSTM of `first`
+    #[arg(long)]
+    hidden: Option<usize>,
+    /// Width of the projection before the LSTM of `first`
+    #[arg(long)]
+    projection: Option<usize>,
+    /// Layers of the LSTM of `first`
+    #[arg(long)]
+    layers: Option<usize>,
     /// Seed of weights and batches
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -120,11 +131,13 @@ struct TrainArgs {
     /// Compute on the CPU even if CUDA is there
     #[arg(long)]
     cpu: bool,
+    #[command(flatten)]
+    augmentation: augment::Augmentation,
 }
 
 fn main() -> Result<()> {
     match Cli::parse().command {
-        Command::Train(args) => train_command(args),
+        Command::Train(args) => train_command(*args),
         Command::Export(args) => export_command(&args),
     }
 }
@@ -132,43 +145,48 @@ fn main() -> Result<()> {
 fn export_command(args: &ExportArgs) -> Result<()> {
     let checkpoint = checkpoint::Checkpoint::open(&args.checkpoint)?;
     let run = &checkpoint.state;
-    let design = train::design(&run.transform)?;
-    let plan = slicqt::Plan::<f32>::new(&design)?;
-    let grid = grid::Grid::new(&plan);
+    let transform = std::sync::Arc::new(transform::Transform::new(&run.transform)?);
+    let network = export::open_network(&checkpoint, &transform)?;
+    let weights = network::Weights(checkpoint.averaged_weights());
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let graph = args.out.join("model.onnx");
-    let num_nodes = export::write_graph(&checkpoint, &plan, &grid, &graph)?;
+    let num_nodes = export::write_graph(&*network, &weights, &transform, &graph)?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
-    let mut manifest = export::manifest(&name, &args.licence, run, &design, &plan, &graph)?;
-    for song in songs::load(&args.valid, design.sample_rate_hz as u32, |_| ())? {
-        let scores = train::score_checkpoint(&checkpoint, &plan, &grid, &song)?;
+    let mut manifest = export::manifest(
+        &name,
+        &args.licence,
+        &run.network.architecture,
+        export::training(run),
+        &*network,
+        &transform,
+        &graph,
+    )?;
+    for song in data::Data::open_to_judge(&args.valid)? {
+        let scores = train::score_checkpoint(&checkpoint, &transform, &song.whole()?)?;
         manifest.scores.insert(song.name.clone(), scores);
     }
     manifest.write(&args.out)?;
     let model = models::Model::load(&args.out)?;
-    let worst = parity::check(&checkpoint, &plan, &grid, &model)?;
+    let worst = parity::check(&*network, &transform, &model)?;
     println!("{}: {num_nodes} operations, masks within {worst:.1e} of the network's", graph.display());
     Ok(())
 }
 
 fn train_command(args: TrainArgs) -> Result<()> {
-    let design = train::design(&args.transform)?;
-    let num_bins = slicqt::Plan::<f32>::new(&design)?.num_bins();
-    let Ok(channels) = args.channels.as_slice().try_into() else {
-        bail!("--channels: expected four numbers, one for each encoder stage, got {:?}", args.channels);
+    let mut network = args.network;
+    let mut set = |name: &str, value: Option<serde_json::Value>| {
+        value.map(|value| network.settings.insert(name.to_owned(), value));
     };
-    let network = NetworkConfig {
-        num_bins,
-        channels,
-        projection_len: args.projection,
-        hidden_len: args.hidden,
-        num_layers: args.layers,
-    };
+    set("channels", args.channels.map(Into::into));
+    set("projection_len", args.projection.map(Into::into));
+    set("hidden_len", args.hidden.map(Into::into));
+    set("num_layers", args.layers.map(Into::into));
     let device = if args.cpu { Device::Cpu } else { cuda::best_device() };
     eprintln!("computing on {device:?}");
     train::train(train::TrainConfig {
         run: RunState {
             network,
+            loss: args.loss,
             transform: args.transform,
             total_steps: args.steps,
             step: 0,
@@ -178,11 +196,10 @@ fn train_command(args: TrainArgs) -> Result<()> {
             learning_rate: args.learning_rate,
             batch_slices: args.batch_slices,
             seed: args.seed,
-            data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
+            data: args.data.data.iter().map(|d| d.path.display().to_string()).collect(),
         },
         data: args.data,
-        shares: args.shares,
-        valid: args.valid,
+        drawing: draw::Drawing { shares: args.shares, augmentation: args.augmentation.resolved() },
         out: args.out,
         epoch_steps: args.epoch_steps,
         num_workers: args.workers,

@@ -2,21 +2,22 @@
 
 use crate::adam::Adam;
 use crate::average::Average;
+use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint, RunState};
-use crate::grid::Grid;
-use crate::loader::{Batch, BatchConfig, Loader, make_batch};
+use crate::data::{Data, DataConfig};
+use crate::draw::Drawing;
+use crate::loader::{BatchConfig, Loader, make_batch};
+use crate::loss::Objective;
 use crate::network::{Mode, Network, num_parameters};
-use crate::songs::{self, DataFolder, OTHER, STEMS};
-use crate::stems::{Known, Shares};
-use crate::{example::ExampleMaker, loss, validate};
+use crate::songs::{STEMS, Song, WholeSong};
+use crate::transform::Transform;
+use crate::{example::ExampleMaker, export, validate};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use slicqt::{Design, Plan};
-use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, time::Instant};
-use tch::{Device, Kind, Tensor, nn, no_grad};
+use slicqt::Design;
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, sync::Arc, time::Instant};
+use tch::{Device, Tensor, nn};
 
-/// Weight of the mask-sum loss beside the complex MSE.
-const MASK_SUM_WEIGHT: f64 = 0.02;
 /// Largest norm of a gradient.
 const MAX_GRADIENT_NORM: f64 = 1.0;
 /// Steps over which the learning rate rises.
@@ -26,12 +27,10 @@ const STATISTICS_BATCHES: u64 = 12;
 
 /// What `trainer train` was asked for.
 pub struct TrainConfig {
-    /// Folders of songs.
-    pub data: Vec<DataFolder>,
-    /// Folders of songs to judge by.
-    pub valid: Vec<DataFolder>,
-    /// How often examples of each kind are drawn.
-    pub shares: Shares,
+    /// Where the songs are.
+    pub data: DataConfig,
+    /// How examples are drawn.
+    pub drawing: Drawing,
     /// Where checkpoints and logs go.
     pub out: PathBuf,
     /// State of a new run; a checkpoint in `out` takes its place.
@@ -71,66 +70,58 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
         config.run = RunState { total_steps, data, ..checkpoint.state.clone() };
         eprintln!("resuming {} at step {} of {total_steps}", last.display(), config.run.step);
     }
-    let plan = Plan::<f32>::new(&design(&config.run.transform)?)?;
-    let grid = Grid::new(&plan);
-    let spinner = ProgressBar::new_spinner().with_message("reading songs");
-    let read =
-        |folders: &[DataFolder]| songs::load(folders, 44_100, |name| spinner.set_message(format!("read {name}")));
-    let (songs, valid) = (read(&config.data)?, read(&config.valid)?);
-    spinner.finish_and_clear();
-    let minutes = |songs: &[songs::Song]| songs.iter().map(|s| s.num_samples).sum::<usize>() as f64 / 44_100.0 / 60.0;
-    let of_kind = |known: Known| {
-        let num_songs = songs.iter().filter(|song| song.known == known).count();
-        format!("{num_songs} {}", known.name())
-    };
-    eprintln!(
-        "{} songs ({:.0} min; {}) to train on, {} to judge by",
-        songs.len(),
-        minutes(&songs),
-        Known::EACH.map(of_kind).join(", "),
-        valid.len()
-    );
-    if songs.iter().all(|song| song.stems[OTHER].is_none()) {
-        bail!("none of the {} songs to train on has a stem other (or a mix beside vocals)", songs.len());
-    }
+    let transform = Arc::new(Transform::new(&config.run.transform)?);
+    config.run.network = config.run.network.complete(&transform)?;
+    let data = Data::open(&config.data, &config.out)?;
+    let (songs, valid) = (&data.train, &data.valid);
 
     tch::manual_seed(config.run.seed as i64);
     let vs = nn::VarStore::new(config.device);
-    let mut network = Network::new(&vs.root(), &config.run.network);
+    let mut network = config.run.network.build(&vs.root(), &transform)?;
+    let objective = Objective::new(config.run.loss.clone(), transform.clone());
+    let contents = objective.contents(&*network);
     let mut adam = Adam::new(&vs);
     let averaged_vs = nn::VarStore::new(config.device);
-    let averaged = Network::new(&averaged_vs.root(), &config.run.network);
+    let averaged = config.run.network.build(&averaged_vs.root(), &transform)?;
     let batch_config = BatchConfig {
         num_slices: config.run.batch_slices,
         chunk_s: (2.0, 6.0),
-        shares: config.shares,
+        drawing: config.drawing,
         seed: config.run.seed,
     };
     let mut average = Average::new(&vs, &averaged_vs);
     match &resumed {
         Some(checkpoint) => checkpoint.restore(&vs, &mut average, &mut adam)?,
         None => {
-            let mut maker = ExampleMaker::new(&plan, &grid);
-            set_statistics(
-                &mut network,
-                (0..STATISTICS_BATCHES)
-                    .map(|i| make_batch(&songs, &plan, &mut maker, batch_config, u64::MAX - i).features),
-            );
+            let mut maker = ExampleMaker::new(&transform, contents.clone());
+            let mut batch = |i| make_batch(songs, &transform, &mut maker, batch_config, u64::MAX - i);
+            let inputs =
+                (0..STATISTICS_BATCHES).map(|i| Ok(batch(i)?.inputs.flatten(0, 1))).collect::<Result<Vec<Tensor>>>()?;
+            network.set_statistics(&Tensor::cat(&inputs, 0).unsqueeze(0).to_device(config.device));
         }
     }
-    let macs_per_s = network.macs_per_slice() as f64 * 44_100.0 / plan.hop_len() as f64;
+    let macs_per_s = network.macs_per_slice() as f64 * 44_100.0 / transform.plan.hop_len() as f64;
     eprintln!("{} parameters, {:.0} M multiply-accumulates per second", num_parameters(&vs), macs_per_s / 1e6);
 
     std::thread::scope(|scope| {
-        let mut loader = Loader::start(scope, &songs, &plan, &grid, batch_config, config.run.step, config.num_workers);
+        let mut loader =
+            Loader::start(scope, songs, &transform, &contents, batch_config, config.run.step, config.num_workers);
         while config.run.step < config.run.total_steps {
             let num_steps = config.epoch_steps.min(config.run.total_steps - config.run.step);
-            let epoch = run_epoch(&network, &mut average, &mut adam, &mut loader, &plan, &mut config, num_steps)?;
+            let epoch = run_epoch(
+                &*network,
+                &objective,
+                &mut average,
+                &mut adam,
+                &mut loader,
+                &transform,
+                &mut config,
+                num_steps,
+            )?;
             checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
-            let scores: Vec<[Option<f64>; 4]> = valid
-                .iter()
-                .map(|song| validate::separate_and_score(&averaged, &plan, &grid, song, config.device))
-                .collect();
+            let score =
+                |song: &Song| Ok(validate::separate_and_score(&*averaged, &transform, &song.whole()?, config.device));
+            let scores = valid.iter().map(score).collect::<Result<Vec<[Option<f64>; 4]>>>()?;
             let known: Vec<f64> = scores.iter().flatten().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len() as f64;
             if config.run.best_sdr_db.is_none_or(|best| mean > best) {
@@ -140,6 +131,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
             }
             report(&config, &epoch, &scores, mean)?;
         }
+        data.counts.tell_left_out();
         Ok(())
     })
 }
@@ -147,14 +139,11 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
 /// Global SDR by stem of a song, separated with a checkpoint's network.
 pub fn score_checkpoint(
     checkpoint: &Checkpoint,
-    plan: &Plan<f32>,
-    grid: &Grid,
-    song: &songs::Song,
+    transform: &Arc<Transform>,
+    song: &WholeSong,
 ) -> Result<BTreeMap<String, f64>> {
-    let vs = nn::VarStore::new(Device::Cpu);
-    let network = Network::new(&vs.root(), &checkpoint.state.network);
-    checkpoint.restore_average(&vs)?;
-    let scores = validate::separate_and_score(&network, plan, grid, song, Device::Cpu);
+    let network = export::open_network(checkpoint, transform)?;
+    let scores = validate::separate_and_score(&*network, transform, song, Device::Cpu);
     Ok(STEMS.iter().zip(scores).filter_map(|(name, db)| Some((name.to_string(), db?))).collect())
 }
 
@@ -166,12 +155,14 @@ struct Epoch {
     audio_s_per_s: f64,
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of a run")]
 fn run_epoch(
-    network: &Network,
+    network: &dyn Network,
+    objective: &Objective,
     average: &mut Average,
     adam: &mut Adam,
     loader: &mut Loader,
-    plan: &Plan<f32>,
+    transform: &Transform,
     config: &mut TrainConfig,
     num_steps: u64,
 ) -> Result<Epoch> {
@@ -181,10 +172,10 @@ fn run_epoch(
     let (mut mse, mut mask_sum, mut waiting_s, mut audio_s) = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..num_steps {
         let asked = Instant::now();
-        let batch = loader.next();
+        let batch = loader.next()?;
         waiting_s += asked.elapsed().as_secs_f64();
-        let losses = train_step(network, adam, &batch, config)?;
-        audio_s += batch.features.size()[0] as f64 * plan.hop_len() as f64 / 44_100.0;
+        let losses = train_step(network, objective, adam, &batch, config)?;
+        audio_s += (batch.batch_size * batch.num_slices()) as f64 * transform.plan.hop_len() as f64 / 44_100.0;
         mse += losses.0;
         mask_sum += losses.1;
         config.run.step += 1;
@@ -201,16 +192,20 @@ fn run_epoch(
 }
 
 /// One step; returns the two losses. Stops the run, with the last checkpoint untouched, if they are not numbers.
-pub fn train_step(network: &Network, adam: &mut Adam, batch: &Batch, config: &TrainConfig) -> Result<(f64, f64)> {
+pub fn train_step(
+    network: &dyn Network,
+    objective: &Objective,
+    adam: &mut Adam,
+    batch: &Batch,
+    config: &TrainConfig,
+) -> Result<(f64, f64)> {
     let batch = batch.to_device(config.device);
-    let state = network.zero_state(batch.batch_size);
     let mode = Mode::Train { dropout_seed: config.run.seed.rotate_left(32) ^ config.run.step };
-    let (masks, _) = network.forward(&batch.features, batch.batch_size, &state, mode);
-    let size = batch.forms.linear.size();
-    let parts = loss::loss(&masks.reshape(size.as_slice()), &batch.forms);
-    let total = &parts.mse + &parts.mask_sum * MASK_SUM_WEIGHT;
-    let norm = adam.step(&total, learning_rate(&config.run, config.run.step), MAX_GRADIENT_NORM);
-    let losses = (parts.mse.double_value(&[]), parts.mask_sum.double_value(&[]));
+    let parts = network.losses(&batch, mode, objective);
+    let total = &parts.total;
+    let norm = adam.step(total, learning_rate(&config.run, config.run.step), MAX_GRADIENT_NORM);
+    let part = |name| parts.parts.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, value)| value.double_value(&[]));
+    let losses = (part("mse"), part("mask-sum"));
     if !(norm.is_finite() && losses.0.is_finite()) {
         bail!(
             "step {}: loss {} with a gradient of norm {norm}: not a number; the last checkpoint is intact",
@@ -219,16 +214,6 @@ pub fn train_step(network: &Network, adam: &mut Adam, batch: &Batch, config: &Tr
         );
     }
     Ok(losses)
-}
-
-fn set_statistics(network: &mut Network, features: impl Iterator<Item = Tensor>) {
-    let features = Tensor::cat(&features.collect::<Vec<_>>(), 0);
-    let mean = features.mean_dim([0].as_slice(), false, Kind::Float);
-    let deviation = features.std_dim([0].as_slice(), true, false);
-    no_grad(|| {
-        network.feature_mean.copy_(&mean);
-        network.feature_scale.copy_(&(deviation + 0.1).reciprocal());
-    });
 }
 
 fn report(config: &TrainConfig, epoch: &Epoch, scores: &[[Option<f64>; 4]], mean: f64) -> Result<()> {
