@@ -73,6 +73,8 @@ What is printed, in dB (more is better):
   SAR      sources to artifacts: against what no stem explains
            These four are BSSEval v4, as museval 0.4.1 computes it: filters of 512 taps from the whole song, windows of
            1 s; the median over the windows in which no stem and no estimate is silent, then over the songs.
+           Stems decoded from lossy files lack highs, and then the filters are hardly determined: do not trust ISR, SIR
+           and SAR of them, neither here nor from museval. SDR and global need no filters.
   global   10 log10(sum s^2 / sum (s - s')^2) over the whole song and both channels, mean over the songs; silence as the
            estimate scores 0
   mix      the same for the mix in place of the estimate
