@@ -95,7 +95,7 @@ fn scores_are_those_of_the_definition() {
 fn jobs_do_not_matter_and_global_only_measures_the_same() {
     let workplace = Workplace::new(MASKS);
     for (song_idx, song) in ["a", "b", "c"].into_iter().enumerate() {
-        write_song(&workplace, song, &[&[][..], &["drums"][..], &["bass"][..]][song_idx]);
+        write_song(&workplace, song, [&[][..], &["drums"][..], &["bass"][..]][song_idx]);
     }
     let scores = |name: &str, args: &[&str]| -> Value {
         let outcome = workplace.unbraid(&[&["eval", "--data", "data", "--json", name][..], args].concat());
