@@ -111,15 +111,17 @@ mod tests {
         names.iter().map(|name| name.to_string()).collect()
     }
 
-    fn rows(model_stems: &[&str], judged: &[&str]) -> Result<Vec<(String, Vec<usize>, Vec<usize>)>> {
-        let rows = judged_stems("model x", &names(model_stems), &names(judged))?;
-        Ok(rows.into_iter().map(|row| (row.name, row.truth, row.estimate)).collect())
+    fn rows(model_stems: &[&str], judged: &[&str]) -> Result<Vec<Judged>> {
+        judged_stems("model x", &names(model_stems), &names(judged))
     }
 
     #[test]
     fn the_rest_is_what_nobody_names() {
-        let row =
-            |name: &str, truth: &[usize], estimate: &[usize]| (name.to_string(), truth.to_vec(), estimate.to_vec());
+        let row = |name: &str, truth: &[usize], estimate: &[usize]| Judged {
+            name: name.to_string(),
+            truth: truth.to_vec(),
+            estimate: estimate.to_vec(),
+        };
         let four = rows(&["bass", "vocals", "other", "drums"], &[]).unwrap();
         assert_eq!(four[0], row("bass", &[2], &[0]));
         assert_eq!(four[2], row("other", &[3], &[2]));
