@@ -1,7 +1,6 @@
 //! The transform against direct O(N^2) sums, written from the formulas and from nothing that a plan knows.
 
-mod support;
-
+use crate::support;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::{Complex, Design, Plan, Scale};
 use std::f64::consts::{LN_2, LN_10, PI};
@@ -23,6 +22,14 @@ struct Direct {
 fn blackman_harris(k: f64, m: f64) -> f64 {
     let a = 2.0 * PI * k / m;
     0.35872 + 0.48832 * a.cos() + 0.14128 * (2.0 * a).cos() + 0.01168 * (3.0 * a).cos()
+}
+
+/// The next multiple of 4 that is a product of primes up to 13.
+fn smooth(min: usize) -> usize {
+    let rest = |n: usize| {
+        [2, 3, 5, 7, 11, 13].iter().fold(n, |n, p| (0..20).fold(n, |n, _| if n % p == 0 { n / p } else { n }))
+    };
+    (min.div_ceil(4)..).map(|n| 4 * n).find(|n| rest(*n) == 1).unwrap()
 }
 
 /// Frequency at `z` and derivative of frequency by `z`.
@@ -64,7 +71,7 @@ impl Direct {
             })
             .collect();
         let shortest = bands.iter().map(|(_, width)| 8.0 * rate / width).fold(0.0, f64::max).ceil() as usize;
-        let len = slice.unwrap_or(shortest.max(16).div_ceil(4) * 4);
+        let len = slice.unwrap_or(smooth(shortest.max(16)));
         let bands: Vec<(f64, f64)> = bands.into_iter().filter(|(f, _)| *f < rate / 2.0 * (1.0 - 1e-9)).collect();
         let n = bands.len();
         let grid = |f: f64| (len as f64 / rate * f) as f32 as f64;
@@ -80,7 +87,7 @@ impl Direct {
                     j if j == 1 || j == n => len as f64 / rate * bands[j - 1].1,
                     j => pos[j + 1] - pos[j - 1],
                 };
-                (4 * (width / 4.0).round_ties_even() as usize).max(16)
+                smooth((4 * (width / 4.0).round_ties_even() as usize).max(16))
             })
             .collect();
         let windows = (0..=n + 1)
@@ -268,7 +275,7 @@ fn every_small_design_on_a_scale_equals_the_direct_sums() {
                     let Ok(plan) = Plan::<f64>::new(&design) else { continue };
                     let mut slice = None;
                     if slice_by > 1.0 {
-                        slice = Some(((plan.slice_len() as f64 * slice_by) as usize).next_multiple_of(4));
+                        slice = Some(smooth((plan.slice_len() as f64 * slice_by) as usize));
                         design = design.with_slice_len(slice.unwrap());
                     }
                     if plan.slice_len() > 260 || Plan::<f64>::new(&design).is_err() {

@@ -60,18 +60,7 @@ pub fn random_design(kind: &str, max_slice_len: usize, rng: &mut StdRng) -> Desi
     let design = match rng.random_range(0..3) {
         0 => {
             let longer = log_uniform(rng, 1.0, 3.0) * suggested.slice_len() as f64;
-            let longer = (longer as usize).next_multiple_of(4);
-            // Lengths with large prime factors are refused.
-            let len = (longer..).step_by(4).find(|len| {
-                let small = (2..128).fold(*len, |mut rest, p| {
-                    while rest.is_multiple_of(p) {
-                        rest /= p;
-                    }
-                    rest
-                });
-                small == 1
-            });
-            design.with_slice_len(len.expect("powers of 2 are everywhere"))
+            design.with_slice_len(Design::next_slice_len(longer as usize))
         }
         _ => design,
     };
