@@ -2,6 +2,8 @@
 
 mod eval;
 mod installation;
+mod interruption;
+mod models;
 #[allow(dead_code, reason = "its users follow: eval's bounds and inspect --find")]
 mod oracle;
 mod progress;
@@ -26,6 +28,8 @@ Examples:
       writes stems/song/vocals.wav, drums.wav, bass.wav and other.wav
   unbraid eval --data songs
       prints how close the stems of every song in songs/ come to the true ones
+  unbraid models fetch xumx-realtime
+      downloads published weights and makes a model of them
 
 Environment:
   UNBRAID_MODEL         name or folder of the model, as --model
@@ -35,19 +39,21 @@ Environment:
 enum Command {
     Separate(separate::Args),
     Eval(eval::Args),
+    Models(models::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Separate(args) => separate::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Models(args) => models::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The messages of our crates already hold their sources.
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            if interruption::is_interrupted() { interruption::EXIT_STATUS.into() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -4,4 +4,5 @@ mod command;
 mod eval;
 #[cfg(target_os = "linux")]
 mod memory;
+mod models;
 mod separate;
