@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3};
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, CODEC_ID_VORBIS};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
@@ -47,6 +47,7 @@ pub struct AudioReader {
     /// The last packet, `[channel_idx][sample_idx]`; waiting to be delivered if `is_pending`.
     planes: Vec<Vec<f32>>,
     is_pending: bool,
+    is_vorbis: bool,
 }
 
 impl AudioReader {
@@ -97,8 +98,11 @@ impl AudioReader {
             let reason = "the last page is missing".to_string();
             return Err(AudioError::Damaged { path: path.to_path_buf(), position: 0, reason });
         }
-        // With gapless on, symphonia cuts at its guess: only let it cut where the number is known.
-        let options = AudioDecoderOptions::default().gapless(!is_estimate);
+        // With gapless on, symphonia cuts at its guess: only let it cut where the number is known. In Vorbis it would cut
+        // at the end of every page that counts fewer samples than its packets hold. Pages in the middle may (ffmpeg
+        // writes such files); only the last one's count means a cut, and that count is `num_samples`.
+        let is_vorbis = params.codec == CODEC_ID_VORBIS;
+        let options = AudioDecoderOptions::default().gapless(!is_estimate && !is_vorbis);
         let decoder = symphonia::default::get_codecs()
             .make_audio_decoder(params, &options)
             .map_err(|error| unsupported(error.to_string()))?;
@@ -113,6 +117,7 @@ impl AudioReader {
             position: 0,
             planes: Vec::new(),
             is_pending: false,
+            is_vorbis,
             decoder,
             format,
         };
@@ -224,7 +229,8 @@ impl AudioReader {
             }
             let decoded =
                 self.decoder.decode(&packet).map_err(|error| decode_error(&self.path, self.position, error))?;
-            if decoded.frames() == 0 {
+            // The first packet of Vorbis only primes the overlap.
+            if decoded.frames() == 0 || (self.is_vorbis && packet.trim_start.get() > 0) {
                 continue;
             }
             let (num_channels, rate_hz) = (decoded.num_planes(), decoded.spec().rate());

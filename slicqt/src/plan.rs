@@ -1,9 +1,8 @@
 //! Tables and FFTs of a design, and the transform of one slice.
 
-use crate::{Design, DesignError, Sample, windows};
+use crate::{Design, DesignError, Sample, tables::Tables, tables::cast, windows};
 use num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
-use rustfft::{Fft, FftPlanner};
 use std::{ops::Range, sync::Arc};
 
 /// One frequency of the scale (or DC, or Nyquist).
@@ -34,36 +33,21 @@ pub struct Bucket {
 
 /// Everything about a design that does not change: share it in an `Arc` between channels, stems and threads.
 pub struct Plan<T = f32> {
-    slice_len: usize,
-    transition_len: usize,
-    num_coefs: usize,
-    bins: Vec<Bin>,
-    buckets: Vec<Bucket>,
+    pub(crate) slice_len: usize,
+    pub(crate) hop_len: usize,
+    pub(crate) transition_len: usize,
+    pub(crate) num_coefs: usize,
+    pub(crate) bins: Vec<Bin>,
+    pub(crate) buckets: Vec<Bucket>,
     /// `[sample]`, the slicing window.
     pub(crate) slicing: Vec<T>,
-    tables: Vec<BinTable<T>>,
+    /// `[sample]`, a plain STFT's synthesis window over its FFT length; no other design has one.
+    pub(crate) synthesis: Option<Vec<T>>,
     /// `[coef]`, see [`Plan::coef_energy_weights`].
-    energy_weights: Vec<f32>,
-    real_forward: Arc<dyn RealToComplex<T>>,
-    real_inverse: Arc<dyn ComplexToReal<T>>,
-}
-
-/// Windows and FFTs of one bin. The windows carry the sign `(-1)^(p/2)` and the factor 1/M or M.
-struct BinTable<T> {
-    /// `[k]` in FFT order (offset 0 first): `(-1)^(p/2) g(k) / M`.
-    analysis: Vec<T>,
-    /// `[k]` in FFT order: `(-1)^(p/2) M g(k) / D(p + k)`.
-    dual: Vec<T>,
-    to_frames: Arc<dyn Fft<T>>,
-    from_frames: Arc<dyn Fft<T>>,
-}
-
-/// Working memory of one thread for one plan; its contents do not matter.
-pub struct Scratch<T = f32> {
-    time: Vec<T>,
-    spectrum: Vec<Complex<T>>,
-    frames: Vec<Complex<T>>,
-    fft: Vec<Complex<T>>,
+    pub(crate) energy_weights: Vec<f32>,
+    pub(crate) tables: Tables<T>,
+    pub(crate) real_forward: Arc<dyn RealToComplex<T>>,
+    pub(crate) real_inverse: Arc<dyn ComplexToReal<T>>,
 }
 
 impl<T: Sample> Plan<T> {
@@ -75,27 +59,23 @@ impl<T: Sample> Plan<T> {
     /// # Realtime
     /// Not safe: allocates.
     pub fn new(design: &Design) -> Result<Self, DesignError> {
+        if let Some((fft_len, hop_len)) = design.stft_lens() {
+            return Plan::new_stft(design, fft_len, hop_len);
+        }
         let layout = design.layout()?;
-        let windows = windows::analysis(&layout);
+        let mut windows = windows::analysis(&layout);
+        for window in &mut windows {
+            round_as_stored::<T>(window);
+        }
         let diagonal = windows::frame_diagonal(&layout, &windows);
-        windows::check_frame(&diagonal, design.sample_rate_hz)?;
+        windows::check_frame(&layout, &windows, &diagonal)?;
 
         let len = layout.slice_len;
-        let cast = |x: f64| T::from_f64(x).expect("every f64 rounds to a sample type");
-        let (mut real_planner, mut planner) = (RealFftPlanner::<T>::new(), FftPlanner::<T>::new());
-        let (mut bins, mut buckets, mut tables) = (Vec::new(), Vec::<Bucket>::new(), Vec::new());
+        let (mut bins, mut buckets) = (Vec::new(), Vec::<Bucket>::new());
         let mut energy_weights = Vec::new();
         let mut num_coefs = 0;
         for (j, (bin, window)) in layout.bins.iter().zip(&windows).enumerate() {
             let m = bin.num_frames;
-            let sign = if bin.position / 2 % 2 == 0 { 1.0 } else { -1.0 };
-            let (mut analysis, mut dual) = (vec![T::zero(); m], vec![T::zero(); m]);
-            for (i, g) in window.iter().enumerate() {
-                let k = (i + m - m / 2) % m;
-                let q = (bin.position + i + len - m / 2) % len;
-                analysis[k] = cast(sign * g / m as f64);
-                dual[k] = cast(sign * g * m as f64 / diagonal[q]);
-            }
             let is_band = j != 0 && j != layout.bins.len() - 1;
             let both_signs = if is_band { 2.0 } else { 1.0 };
             let energy: f64 = window.iter().map(|g| g * g).sum();
@@ -103,12 +83,6 @@ impl<T: Sample> Plan<T> {
                 window.iter().enumerate().map(|(i, g)| g * g / diagonal[(bin.position + i + len - m / 2) % len]).sum();
             let weight = both_signs * (m * m) as f64 * through_dual / (energy * len as f64);
             energy_weights.extend(std::iter::repeat_n(weight as f32, m));
-            tables.push(BinTable {
-                analysis,
-                dual,
-                to_frames: planner.plan_fft_inverse(m),
-                from_frames: planner.plan_fft_forward(m),
-            });
             match buckets.last_mut() {
                 Some(bucket) if bucket.num_frames == m => {
                     bucket.num_bins += 1;
@@ -124,14 +98,17 @@ impl<T: Sample> Plan<T> {
             });
             num_coefs += m;
         }
+        let mut real_planner = RealFftPlanner::new();
         Ok(Plan {
+            tables: Tables::new(&layout, &buckets, &windows, &diagonal),
             slice_len: len,
+            hop_len: len / 2,
             transition_len: layout.transition_len,
             num_coefs,
             bins,
             buckets,
             slicing: windows::slicing(len, layout.transition_len).into_iter().map(cast).collect(),
-            tables,
+            synthesis: None,
             energy_weights,
             real_forward: real_planner.plan_fft_forward(len),
             real_inverse: real_planner.plan_fft_inverse(len),
@@ -143,9 +120,9 @@ impl<T: Sample> Plan<T> {
         self.slice_len
     }
 
-    /// Samples from one slice to the next: half a slice.
+    /// Samples from one slice to the next: half a slice, or a plain STFT's hop.
     pub fn hop_len(&self) -> usize {
-        self.slice_len / 2
+        self.hop_len
     }
 
     /// Samples of the rise, and of the fall, of the slicing window.
@@ -180,28 +157,6 @@ impl<T: Sample> Plan<T> {
         &self.energy_weights
     }
 
-    /// Memory for [`forward_into`](Self::forward_into) and [`inverse_into`](Self::inverse_into).
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
-    pub fn make_scratch(&self) -> Scratch<T> {
-        let zero = Complex::new(T::zero(), T::zero());
-        let max_frames = self.bins.iter().map(|b| b.num_frames).max().unwrap_or(0);
-        let fft_len = self
-            .tables
-            .iter()
-            .flat_map(|t| [t.to_frames.get_inplace_scratch_len(), t.from_frames.get_inplace_scratch_len()])
-            .chain([self.real_forward.get_scratch_len(), self.real_inverse.get_scratch_len()])
-            .max()
-            .unwrap_or(0);
-        Scratch {
-            time: vec![T::zero(); self.slice_len],
-            spectrum: vec![zero; self.slice_len / 2 + 1],
-            frames: vec![zero; max_frames],
-            fft: vec![zero; fft_len],
-        }
-    }
-
     /// A slice of silence.
     ///
     /// # Realtime
@@ -217,106 +172,14 @@ impl<T: Sample> Plan<T> {
     pub fn make_coefs(&self) -> Vec<Complex<T>> {
         vec![Complex::new(T::zero(), T::zero()); self.num_coefs]
     }
+}
 
-    /// Coefficients `[bin][frame]` of a windowed slice (as [`Slicer`](crate::Slicer) makes it):
-    /// `c_j[m] = (-1)^(p_j/2) 1/M_j sum_k g_j(k) X[p_j + k] e^(2 pi i k m / M_j)`. A sine of amplitude A at the
-    /// centre of a bin gives `|c|` of about `A L / (4 M)`.
-    ///
-    /// # Panics
-    /// If `slice` is not [`slice_len`](Self::slice_len) long, `coefs` not [`num_coefs`](Self::num_coefs), or the
-    /// scratch was made for another plan.
-    ///
-    /// # Realtime
-    /// Safe: no allocation, no lock; a few hundred small FFTs.
-    pub fn forward_into(&self, slice: &[T], coefs: &mut [Complex<T>], scratch: &mut Scratch<T>) {
-        assert_eq!(coefs.len(), self.num_coefs, "coefs must hold one slice");
-        scratch.time.copy_from_slice(slice);
-        self.real_forward
-            .process_with_scratch(&mut scratch.time, &mut scratch.spectrum, &mut scratch.fft)
-            .expect("scratch was made for this plan");
-        let spectrum = &scratch.spectrum;
-        for (bin, table) in self.bins.iter().zip(&self.tables) {
-            let m = bin.num_frames;
-            let frames = &mut coefs[bin.coef_offset..bin.coef_offset + m];
-            let (upper, lower) = frames.split_at_mut(m / 2);
-            self.window_upper(spectrum, bin.position, &table.analysis[..m / 2], upper);
-            self.window_lower(spectrum, bin.position, &table.analysis[m / 2..], lower);
-            table.to_frames.process_with_scratch(frames, &mut scratch.fft);
-        }
-    }
-
-    /// `out[k] = window[k] X[position + k]`, k = 0, 1, ...; beyond Nyquist the spectrum is mirrored.
-    fn window_upper(&self, spectrum: &[Complex<T>], position: usize, window: &[T], out: &mut [Complex<T>]) {
-        for (k, (out, g)) in out.iter_mut().zip(window).enumerate() {
-            let q = position + k;
-            let x = if q < spectrum.len() { spectrum[q] } else { spectrum[self.slice_len - q].conj() };
-            *out = x * *g;
-        }
-    }
-
-    /// `out[i] = window[i] X[position - len + i]`: the offsets below the centre; below DC the spectrum is mirrored.
-    fn window_lower(&self, spectrum: &[Complex<T>], position: usize, window: &[T], out: &mut [Complex<T>]) {
-        let len = window.len();
-        for (i, (out, g)) in out.iter_mut().zip(window).enumerate() {
-            let x =
-                if position + i >= len { spectrum[position + i - len] } else { spectrum[len - position - i].conj() };
-            *out = x * *g;
-        }
-    }
-
-    /// The slice whose coefficients are `coefs` (`[bin][frame]`), by the dual frame. Coefficients that were changed
-    /// and belong to no signal give the slice nearest to them in the frame's sense. It is not windowed again: slices
-    /// are just added up ([`OverlapAdd`](crate::OverlapAdd)).
-    ///
-    /// # Panics
-    /// If `slice` is not [`slice_len`](Self::slice_len) long, `coefs` not [`num_coefs`](Self::num_coefs), or the
-    /// scratch was made for another plan.
-    ///
-    /// # Realtime
-    /// Safe: no allocation, no lock; a few hundred small FFTs.
-    pub fn inverse_into(&self, coefs: &[Complex<T>], slice: &mut [T], scratch: &mut Scratch<T>) {
-        assert_eq!(coefs.len(), self.num_coefs, "coefs must hold one slice");
-        let zero = Complex::new(T::zero(), T::zero());
-        scratch.spectrum.fill(zero);
-        let last = self.bins.len() - 1;
-        for (j, (bin, table)) in self.bins.iter().zip(&self.tables).enumerate() {
-            let m = bin.num_frames;
-            let frames = &mut scratch.frames[..m];
-            frames.copy_from_slice(&coefs[bin.coef_offset..bin.coef_offset + m]);
-            table.from_frames.process_with_scratch(frames, &mut scratch.fft);
-            self.add_bin(bin.position, j != 0 && j != last, frames, &table.dual, &mut scratch.spectrum);
-        }
-        // The spectrum of a real signal is real at DC and Nyquist; rounding leaves a trace there.
-        let nyquist = self.slice_len / 2;
-        scratch.spectrum[0].im = T::zero();
-        scratch.spectrum[nyquist].im = T::zero();
-        self.real_inverse
-            .process_with_scratch(&mut scratch.spectrum, slice, &mut scratch.fft)
-            .expect("scratch was made for this plan");
-        let scale = T::one() / T::from_usize(self.slice_len).expect("lengths fit the sample type");
-        for x in slice.iter_mut() {
-            *x = *x * scale;
-        }
-    }
-
-    /// Adds a bin's windowed spectrum `[k]` (FFT order) at `position`, and, for bands, its conjugate mirror: both
-    /// matter in the half spectrum where a window reaches over DC or Nyquist.
-    fn add_bin(&self, position: usize, mirror: bool, frames: &[Complex<T>], dual: &[T], spectrum: &mut [Complex<T>]) {
-        let (m, len) = (frames.len(), self.slice_len);
-        let inside = position >= m / 2 && position + m / 2 < spectrum.len();
-        for (k, (c, gd)) in frames.iter().zip(dual).enumerate() {
-            let value = *c * *gd;
-            let q = if k < m / 2 { position + k } else { position + len + k - m } % len;
-            if q < spectrum.len() {
-                spectrum[q] = spectrum[q] + value;
-            }
-            if mirror && !(inside && q != 0) {
-                let mirrored = (len - q) % len;
-                if mirrored < spectrum.len() {
-                    spectrum[mirrored] = spectrum[mirrored] + value.conj();
-                }
-            }
-        }
+/// Rounds a window as the tables hold it, divided by its length, so that the frame diagonal is that of the windows in
+/// use: their rounding cancels between analysis and synthesis.
+fn round_as_stored<T: Sample>(window: &mut [f64]) {
+    let m = window.len() as f64;
+    for g in window {
+        *g = m * cast::<T>(*g / m).to_f64().expect("every sample is a number");
     }
 }
 

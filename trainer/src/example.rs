@@ -1,39 +1,70 @@
-//! One training example: stems drawn from songs, mixed, transformed and pooled onto the network's grid.
+//! From the drawn stems of one example to numbers: mixed, transformed, and laid out as the network and its losses
+//! want them ([`Contents`]).
 
-use crate::augment::random_tilt;
-use crate::draw::draw_stems;
-use crate::grid::Grid;
-use crate::songs::{BASS, OTHER, Song};
-use crate::stems::{Known, Shares};
+use crate::draw::{Drawing, draw_stems};
+use crate::loss::combinations::{combinations, form_weights, parts};
+use crate::network::{Channel, Layout, Network};
+use crate::songs::Song;
+use crate::stems::Known;
+use crate::transform::Transform;
+use anyhow::Result;
 use num_complex::Complex;
 use rand::rngs::StdRng;
 use slicqt::{Plan, Scratch, Slicer};
 
-/// Input channels of the network: magnitudes of left, right, mid, side.
-pub const NUM_INPUTS: usize = 4;
+/// What a batch holds: as little as network and losses need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    /// Where inputs and quadratic forms lie.
+    pub layout: Layout,
+    /// Channels of the inputs.
+    pub channels: Vec<Channel>,
+    /// Also the forms of the magnitude MSE.
+    pub magnitude_forms: bool,
+    /// Also the mix's coefficients and the stems' samples, for losses in time.
+    pub waveforms: bool,
+}
 
-/// `S` slices of one mix, as flat arrays over `[slice]...[bin][cell]`.
+impl Contents {
+    /// What `network` needs for its inputs and for forms; nothing for losses beyond complex MSE and mask sum.
+    pub fn of(network: &dyn Network) -> Self {
+        let (layout, channels) = (network.layout(), network.input_channels());
+        Contents { layout, channels, magnitude_forms: false, waveforms: false }
+    }
+}
+
+/// `S` slices of one mix, as flat arrays over `[slice]...[position]`; see [`crate::loss::forms`].
+#[derive(Default)]
 pub struct Example {
-    /// `[slice][input][bin][cell]` Logarithms of pooled magnitudes.
-    pub features: Vec<f32>,
-    /// `[slice][channel][bin][cell]` Mixture power on the grid, see [`crate::loss`]; the mix has energy 1.
+    /// `[slice][input][position]`
+    pub inputs: Vec<f32>,
+    /// `[slice][channel][position]` Mixture power; the mix has energy 1.
     pub diagonal: Vec<f32>,
-    /// `[slice][channel][bin][cell]` The same, between a cell and the next.
+    /// `[slice][channel][position]` The same, between a cell and the next; empty for [`Layout::Coefs`].
     pub neighbour: Vec<f32>,
-    /// `[slice][stem][channel][bin][cell]` Correlation of stem and mix.
+    /// `[slice][stem][channel][position]` Correlation of mix and stem, collected over the combinations.
     pub linear: Vec<f32>,
-    /// Energy of each stem, in parts of the mix's.
-    pub energies: [f32; 4],
-    /// Energy of bass and other together.
-    pub accompaniment_energy: f32,
+    /// `[slice][stem][channel][position]` The same of magnitudes; empty unless asked for.
+    pub magnitude_linear: Vec<f32>,
+    /// `[slice]` Mean energy of the combinations.
+    pub constant: Vec<f32>,
     /// What of the stems is known apart.
-    pub known: Known,
+    pub known: Option<Known>,
+    /// `[slice][channel][coef]` Coefficients of the mix; empty unless asked for.
+    pub mix: Vec<Complex<f32>>,
+    /// `[stem][channel][sample]` The stems, as long as the slices cover them whole; empty unless asked for.
+    pub targets: Vec<f32>,
+}
+
+/// Samples of `num_slices` hops that slices cover in full: those that come back whole from the inverse.
+pub fn num_whole_samples<T: slicqt::Sample>(plan: &Plan<T>, num_slices: usize) -> usize {
+    (num_slices * plan.hop_len()).saturating_sub(plan.slice_len() - plan.hop_len())
 }
 
 /// Turns drawn stems into [`Example`]s; one per loader thread.
 pub struct ExampleMaker<'a> {
-    plan: &'a Plan<f32>,
-    grid: &'a Grid,
+    transform: &'a Transform,
+    contents: Contents,
     scratch: Scratch<f32>,
     slice: Vec<f32>,
     /// `[stem][channel]`
@@ -47,11 +78,12 @@ pub struct ExampleMaker<'a> {
 
 impl<'a> ExampleMaker<'a> {
     /// Working memory for one thread.
-    pub fn new(plan: &'a Plan<f32>, grid: &'a Grid) -> Self {
+    pub fn new(transform: &'a Transform, contents: Contents) -> Self {
+        let plan = &transform.plan;
         let coefs = || [plan.make_coefs(), plan.make_coefs()];
         ExampleMaker {
-            plan,
-            grid,
+            transform,
+            contents,
             scratch: plan.make_scratch(),
             slice: plan.make_slice(),
             slicers: (0..4).map(|_| [Slicer::new(plan), Slicer::new(plan)]).collect(),
@@ -62,10 +94,12 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Draws, mixes and transforms `num_slices` slices.
-    pub fn draw(&mut self, songs: &[Song], shares: &Shares, num_slices: usize, rng: &mut StdRng) -> Example {
-        let stems = draw_stems(songs, shares, num_slices * self.plan.hop_len(), rng);
-        let tilts: Vec<Vec<f32>> = (0..4).map(|_| random_tilt(self.plan, rng)).collect();
-        self.transform(&stems.samples, Some(&tilts), num_slices, stems.known)
+    ///
+    /// # Errors
+    /// If a stem cannot be read.
+    pub fn draw(&mut self, songs: &[Song], drawing: &Drawing, num_slices: usize, rng: &mut StdRng) -> Result<Example> {
+        let stems = draw_stems(songs, drawing, num_slices * self.transform.plan.hop_len(), rng)?;
+        Ok(self.transform(&stems.samples, None, num_slices, stems.known))
     }
 
     /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum. `tilts[stem][bin]` are
@@ -77,85 +111,191 @@ impl<'a> ExampleMaker<'a> {
         num_slices: usize,
         known: Known,
     ) -> Example {
-        let (cells, hop_len) = (self.grid.len(), self.plan.hop_len());
+        let (transform, plan) = (self.transform, &self.transform.plan);
+        let positions = self.contents.layout.num_positions(transform);
+        let num_inputs = self.contents.channels.len();
+        let zeros = |wanted: bool, len: usize| vec![0.0; if wanted { num_slices * len * positions } else { 0 }];
+        let on_grid = self.contents.layout == Layout::Grid;
         let mut example = Example {
-            features: vec![0.0; num_slices * NUM_INPUTS * cells],
-            diagonal: vec![0.0; num_slices * 2 * cells],
-            neighbour: vec![0.0; num_slices * 2 * cells],
-            linear: vec![0.0; num_slices * 8 * cells],
-            energies: [0.0; 4],
-            accompaniment_energy: 0.0,
-            known,
+            inputs: zeros(true, num_inputs),
+            diagonal: zeros(true, 2),
+            neighbour: zeros(on_grid, 2),
+            linear: zeros(true, 8),
+            magnitude_linear: zeros(self.contents.magnitude_forms, 8),
+            known: Some(known),
+            ..Example::default()
         };
-        let (mut energies, mut mix_energy, mut accompaniment_energy) = ([0f64; 4], 0f64, 0f64);
+        if self.contents.waveforms {
+            example.targets = vec![0.0; 8 * num_whole_samples(plan, num_slices)];
+        }
+        let mut mix_energy = 0f64;
         self.slicers.iter_mut().flatten().for_each(Slicer::reset);
         for s in 0..num_slices {
-            for (stem_idx, stem) in stems.iter().enumerate() {
-                for (channel, samples) in stem.iter().enumerate() {
-                    let hop = &samples[s * hop_len..(s + 1) * hop_len];
-                    self.slicers[stem_idx][channel].slice_into(self.plan, hop, &mut self.slice);
-                    let coefs = &mut self.coefs[stem_idx][channel];
-                    self.plan.forward_into(&self.slice, coefs, &mut self.scratch);
-                    if let Some(tilts) = tilts {
-                        for (bin, gain) in self.plan.bins().iter().zip(&tilts[stem_idx]) {
-                            let frames = &mut coefs[bin.coef_offset..bin.coef_offset + bin.num_frames];
-                            frames.iter_mut().for_each(|c| *c *= gain);
-                        }
-                    }
+            self.transform_slice(stems, tilts, s);
+            let inputs = &mut example.inputs[s * num_inputs * positions..(s + 1) * num_inputs * positions];
+            inputs_into(transform, &self.contents, &self.mix, &mut self.magnitudes, inputs);
+            mix_energy += self.add_forms(&mut example, s, known);
+            if self.contents.waveforms {
+                example.mix.extend(self.mix.iter().flatten());
+                if tilts.is_some() {
+                    self.add_targets(&mut example.targets, s);
                 }
             }
-            self.mix_stems();
-            let features = &mut example.features[s * NUM_INPUTS * cells..(s + 1) * NUM_INPUTS * cells];
-            features_into(self.grid, &self.mix, &mut self.magnitudes, features);
-            for (channel, mix) in self.mix.iter().enumerate() {
-                let at = (s * 2 + channel) * cells..(s * 2 + channel + 1) * cells;
-                self.grid.add_power(mix, &mut example.diagonal[at.clone()], &mut example.neighbour[at]);
-                mix_energy += self.grid.energy(mix);
-                for (stem_idx, energy) in energies.iter_mut().enumerate() {
-                    let at = (s * 4 + stem_idx) * 2 + channel;
-                    let linear = &mut example.linear[at * cells..(at + 1) * cells];
-                    *energy += self.grid.add_correlation(mix, &self.coefs[stem_idx][channel], linear);
-                }
-                let (bass, other) = (&self.coefs[BASS][channel], &self.coefs[OTHER][channel]);
-                accompaniment_energy += bass
-                    .iter()
-                    .zip(other)
-                    .zip(self.plan.coef_energy_weights())
-                    .map(|((b, o), w)| (b + o).norm_sqr() * w)
-                    .sum::<f32>() as f64;
+        }
+        if self.contents.waveforms && tilts.is_none() {
+            let len = num_whole_samples(plan, num_slices);
+            for (target, samples) in example.targets.chunks_exact_mut(len.max(1)).zip(stems.iter().flatten()) {
+                target.copy_from_slice(&samples[..len]);
             }
         }
         // Every example counts alike: the mix has energy 1 (silence stays silence).
         let scale = 1.0 / mix_energy.max(1e-3);
-        for values in [&mut example.diagonal, &mut example.neighbour, &mut example.linear] {
+        let Example { diagonal, neighbour, linear, magnitude_linear, constant, .. } = &mut example;
+        for values in [diagonal, neighbour, linear, magnitude_linear, constant] {
             values.iter_mut().for_each(|v| *v *= scale as f32);
         }
-        example.energies = energies.map(|e| (e * scale) as f32);
-        example.accompaniment_energy = (accompaniment_energy * scale) as f32;
         example
     }
 
-    fn mix_stems(&mut self) {
+    /// Coefficients of all stems and their sum at slice `s`.
+    fn transform_slice(&mut self, stems: &[[Vec<f32>; 2]], tilts: Option<&[Vec<f32>]>, s: usize) {
+        let plan = &self.transform.plan;
+        let hop_len = plan.hop_len();
+        for (stem_idx, stem) in stems.iter().enumerate() {
+            for (channel, samples) in stem.iter().enumerate() {
+                let hop = &samples[s * hop_len..(s + 1) * hop_len];
+                self.slicers[stem_idx][channel].slice_into(plan, hop, &mut self.slice);
+                let coefs = &mut self.coefs[stem_idx][channel];
+                plan.forward_into(&self.slice, coefs, &mut self.scratch);
+                if let Some(tilts) = tilts {
+                    for (bin, gain) in plan.bins().iter().zip(&tilts[stem_idx]) {
+                        let frames = &mut coefs[bin.coef_offset..bin.coef_offset + bin.num_frames];
+                        frames.iter_mut().for_each(|c| *c *= gain);
+                    }
+                }
+            }
+        }
         for channel in 0..2 {
             for (i, mix) in self.mix[channel].iter_mut().enumerate() {
                 *mix = self.coefs.iter().map(|stem| stem[channel][i]).sum();
             }
         }
     }
+
+    /// Quadratic forms of slice `s`; returns the energy of the mix.
+    fn add_forms(&mut self, example: &mut Example, s: usize, known: Known) -> f64 {
+        let (grid, on_grid) = (&self.transform.grid, self.contents.layout == Layout::Grid);
+        let positions = self.contents.layout.num_positions(self.transform);
+        let (each, all) = form_weights(known);
+        let parts = parts(known);
+        let (mut mix_energy, mut constant) = (0f64, 0f64);
+        for (channel, mix) in self.mix.iter().enumerate() {
+            let at = (s * 2 + channel) * positions..(s * 2 + channel + 1) * positions;
+            let diagonal = &mut example.diagonal[at.clone()];
+            if on_grid {
+                grid.add_power(mix, diagonal, &mut example.neighbour[at]);
+            } else {
+                for ((out, x), w) in diagonal.iter_mut().zip(mix).zip(grid.energy_weights()) {
+                    *out = w * x.norm_sqr();
+                }
+            }
+            let energy_of_mix = grid.energy(mix);
+            mix_energy += energy_of_mix;
+            constant += all as f64 * energy_of_mix;
+
+            // A mask's linear term: `each` times the correlation with its own part, `all` times that with the mix.
+            let mut of_parts = vec![vec![0.0; positions]; parts.len()];
+            for (stems, linear) in parts.iter().zip(&mut of_parts) {
+                let part = self.sum_of(stems, channel);
+                grid.add_product(on_grid, |i| mix[i].re * part[i].re + mix[i].im * part[i].im, linear);
+                constant += each as f64 * grid.energy(&part);
+            }
+            let totals: Vec<f32> =
+                (0..positions).map(|i| all * of_parts.iter().map(|part| part[i]).sum::<f32>()).collect();
+            for (stems, part) in parts.iter().zip(&of_parts) {
+                for stem in *stems {
+                    let at = ((s * 4 + stem) * 2 + channel) * positions;
+                    for ((out, own), total) in example.linear[at..].iter_mut().zip(part).zip(&totals) {
+                        *out = each * own + total;
+                    }
+                }
+            }
+            if self.contents.magnitude_forms {
+                let combinations = combinations(known);
+                let share = 1.0 / combinations.len() as f32;
+                let size: Vec<f32> = mix.iter().map(|x| share * x.norm()).collect();
+                for combination in &combinations {
+                    let sum = self.sum_of(combination, channel);
+                    let mut linear = vec![0.0; positions];
+                    grid.add_product(on_grid, |i| size[i] * sum[i].norm(), &mut linear);
+                    for stem in combination {
+                        let at = ((s * 4 + stem) * 2 + channel) * positions;
+                        example.magnitude_linear[at..].iter_mut().zip(&linear).for_each(|(out, v)| *out += v);
+                    }
+                }
+            }
+        }
+        example.constant.push(constant as f32);
+        mix_energy
+    }
+
+    /// Coefficients of a sum of stems.
+    fn sum_of(&self, stems: &[usize], channel: usize) -> Vec<Complex<f32>> {
+        let mut sum = self.coefs[stems[0]][channel].clone();
+        for stem in &stems[1..] {
+            sum.iter_mut().zip(&self.coefs[*stem][channel]).for_each(|(sum, c)| *sum += c);
+        }
+        sum
+    }
+
+    /// Stems whose coefficients were changed, back in time.
+    fn add_targets(&mut self, targets: &mut [f32], s: usize) {
+        let plan = &self.transform.plan;
+        let len = targets.len() / 8;
+        for (coefs, target) in self.coefs.iter().flatten().zip(targets.chunks_exact_mut(len.max(1))) {
+            plan.inverse_into(coefs, &mut self.slice, &mut self.scratch);
+            add_slice(plan, &self.slice, s, target);
+        }
+    }
 }
 
-/// Features `[input][bin][cell]` of one slice of a mix `[channel][coef]`; `magnitudes` is working memory.
-pub fn features_into(grid: &Grid, mix: &[Vec<Complex<f32>>; 2], magnitudes: &mut [f32], features: &mut [f32]) {
-    for (input, features) in features.chunks_exact_mut(grid.len()).enumerate() {
+/// Adds slice `s` to the samples that it lies over, of those that begin with the first hop.
+pub fn add_slice<T: slicqt::Sample>(plan: &Plan<T>, slice: &[T], s: usize, samples: &mut [T]) {
+    let end = (s + 1) * plan.hop_len();
+    let from = plan.slice_len().saturating_sub(end);
+    let start = (end + from) - plan.slice_len();
+    for (out, x) in samples.iter_mut().skip(start).zip(&slice[from..]) {
+        *out = *out + *x;
+    }
+}
+
+/// Inputs `[input][position]` of one slice of a mix `[channel][coef]`; `magnitudes` is working memory of one slice.
+pub fn inputs_into(
+    transform: &Transform,
+    contents: &Contents,
+    mix: &[Vec<Complex<f32>>; 2],
+    magnitudes: &mut [f32],
+    inputs: &mut [f32],
+) {
+    let positions = contents.layout.num_positions(transform);
+    for (channel, inputs) in contents.channels.iter().zip(inputs.chunks_exact_mut(positions)) {
         for (out, (l, r)) in magnitudes.iter_mut().zip(mix[0].iter().zip(&mix[1])) {
-            *out = match input {
-                0 => *l,
-                1 => *r,
-                2 => (l + r) * 0.5,
-                _ => (l - r) * 0.5,
+            *out = match channel {
+                Channel::Left => *l,
+                Channel::Right => *r,
+                Channel::Mid => (l + r) * 0.5,
+                Channel::Side => (l - r) * 0.5,
             }
             .norm();
         }
-        grid.pool_into(magnitudes, features);
+        position_inputs_into(transform, contents.layout, magnitudes, inputs);
+    }
+}
+
+/// Inputs `[position]` of the magnitudes `[coef]` of one channel.
+pub fn position_inputs_into(transform: &Transform, layout: Layout, magnitudes: &[f32], inputs: &mut [f32]) {
+    match layout {
+        Layout::Grid => transform.grid.pool_into(magnitudes, inputs),
+        Layout::Coefs => inputs.copy_from_slice(magnitudes),
     }
 }

@@ -1,275 +1,108 @@
-//! A trained network as a graph of few, large operations, one slice per run, all memory as explicit state; and the
-//! model folder around it.
+//! A trained network as a graph, one slice per run, all memory as explicit state; and the model folder around it.
 
 use crate::checkpoint::{Checkpoint, RunState};
-use crate::example::NUM_INPUTS;
-use crate::grid::{FLOOR, Grid, NUM_CELLS};
-use crate::network::{KERNEL, NUM_MASKS, NetworkConfig, PADDING, STRIDE, to_cpu};
+use crate::network::{LookAhead, Network, Weights};
 use crate::songs::STEMS;
+use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
-use models::onnx::{Attr, GraphBuilder, Value};
-use models::{Channel, Manifest, Scale};
-use slicqt::{Design, Plan};
-use std::{collections::HashMap, path::Path};
-use tch::Tensor;
+use models::onnx::{GraphBuilder, Value};
+use models::{Manifest, Scale};
+use std::{path::Path, sync::Arc};
+use tch::{Device, nn};
 
-/// Added to the variance by `nn::batch_norm2d`.
-const NORM_EPSILON: f64 = 1e-5;
-
-/// Trained tensors by name, as the [`tch::nn::VarStore`] names them.
-struct Weights(HashMap<String, Tensor>);
-
-impl Weights {
-    fn get(&self, name: &str) -> Result<&Tensor> {
-        self.0.get(name).with_context(|| format!("weight {name} is missing"))
-    }
-
-    /// Weight and bias of a convolution with the batch norm behind it folded in; outputs along `dim`.
-    fn folded(&self, path: &str, dim: i64) -> Result<(Tensor, Tensor)> {
-        let weight = self.get(&format!("{path}.conv.weight"))?;
-        let norm = |name: &str| self.get(&format!("{path}.norm.{name}"));
-        let scale = norm("weight")? / (norm("running_var")? + NORM_EPSILON).sqrt();
-        let bias = norm("bias")? - norm("running_mean")? * &scale;
-        let mut shape = [1i64; 4];
-        shape[dim as usize] = -1;
-        Ok((weight * scale.reshape(shape), bias))
-    }
+/// The network of a checkpoint, with the averaged weights.
+///
+/// # Errors
+/// If the checkpoint does not fit its own network.
+pub fn open_network(checkpoint: &Checkpoint, transform: &Arc<Transform>) -> Result<Box<dyn Network>> {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let network = checkpoint.state.network.build(&vs.root(), transform)?;
+    checkpoint.restore_average(&vs)?;
+    Ok(network)
 }
 
-fn constant(graph: &mut GraphBuilder, tensor: &Tensor, shape: &[i64]) -> Value {
-    let values: Vec<f32> = to_cpu(tensor).reshape([-1]).try_into().expect("a flat f32 tensor");
-    graph.floats(&values, shape)
-}
-
-fn constant_as_is(graph: &mut GraphBuilder, tensor: &Tensor) -> Value {
-    constant(graph, tensor, &tensor.size())
-}
-
-/// Writes the graph of a checkpoint; returns its number of operations.
-pub fn write_graph(checkpoint: &Checkpoint, plan: &Plan<f32>, grid: &Grid, path: &Path) -> Result<usize> {
-    let weights = Weights(checkpoint.averaged_weights());
-    let config = &checkpoint.state.network;
+/// Writes the graph of a network; returns its number of operations.
+///
+/// # Errors
+/// If the network cannot be streamed, a weight is missing, or the file cannot be written.
+pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transform, path: &Path) -> Result<usize> {
     let mut graph = GraphBuilder::default();
     let g = &mut graph;
-    let magnitudes = g.input("magnitudes", &[NUM_INPUTS as i64, plan.num_coefs() as i64]);
-    let state_shape = [1, 1, config.hidden_len as i64];
-    let states: Vec<[Value; 2]> = (0..config.num_layers)
-        .map(|layer| ["h", "c"].map(|kind| g.input(&format!("lstm_{kind}_{layer}"), &state_shape)))
-        .collect();
-
-    let features = pool(g, &magnitudes, grid, &weights, config)?;
-    let (bottom, skips) = encode(g, &features, &weights)?;
-    let (recalled, next) = remember(g, &bottom, &states, &weights, config)?;
-    let top = g.node("Add", &[&bottom, &recalled], &[]);
-    let cells = decode(g, &top, &skips, &weights, config)?;
-    let masks = expand(g, &cells, grid);
-    let masks_shape = g.ints(&[4, 2, plan.num_coefs() as i64], &[3]);
-    let masks = g.node("Reshape", &[&masks, &masks_shape], &[]);
-
-    g.output(&masks, "masks", &[4, 2, plan.num_coefs() as i64]);
-    for (layer, next) in next.iter().enumerate() {
-        for (kind, value) in ["h", "c"].iter().zip(next) {
-            g.output(value, &format!("lstm_{kind}_{layer}_next"), &state_shape);
-        }
+    let num_coefs = transform.plan.num_coefs() as i64;
+    let magnitudes = g.input("magnitudes", &[network.input_channels().len() as i64, num_coefs]);
+    let state = network.zero_state(1);
+    let states: Vec<Value> = state.tensors.iter().map(|(name, value)| g.input(name, &value.size())).collect();
+    let output = network.write_graph(g, &magnitudes, &states, weights)?;
+    let masks_shape = [STEMS.len() as i64, 2, num_coefs];
+    let shape = g.ints(&masks_shape, &[3]);
+    let masks = g.node("Reshape", &[&output.masks, &shape], &[]);
+    g.output(&masks, "masks", &masks_shape);
+    for ((name, value), next) in state.tensors.iter().zip(&output.states) {
+        g.output(next, &next_name(name), &value.size());
     }
     let num_nodes = graph.num_nodes();
     graph.write(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(num_nodes)
 }
 
-/// `|c|` `[input][coef]` to normalised features `[1][input][padded bin][cell]`, as [`Grid::pool_into`] does it.
-fn pool(
-    g: &mut GraphBuilder,
-    magnitudes: &Value,
-    grid: &Grid,
-    weights: &Weights,
-    config: &NetworkConfig,
-) -> Result<Value> {
-    let widest = grid.pooling.iter().map(Vec::len).max().unwrap_or(0);
-    let (mut indices, mut factors) = (vec![0i64; grid.len() * widest], vec![0f32; grid.len() * widest]);
-    for (cell, pooled) in grid.pooling.iter().enumerate() {
-        for (i, (coef_idx, weight)) in pooled.iter().enumerate() {
-            indices[cell * widest + i] = i64::from(*coef_idx);
-            factors[cell * widest + i] = *weight;
-        }
-    }
-    let shape = [grid.len() as i64, widest as i64];
-    let (indices, factors) = (g.ints(&indices, &shape), g.floats(&factors, &shape));
-    let gathered = g.node("Gather", &[magnitudes, &indices], &[("axis", Attr::Int(1))]);
-    let weighted = g.node("Mul", &[&gathered, &factors], &[]);
-    let axes = g.ints(&[2], &[1]);
-    let amplitudes = g.node("ReduceSum", &[&weighted, &axes], &[("keepdims", Attr::Int(0))]);
-    let floor = g.floats(&[FLOOR], &[1]);
-    let amplitudes = g.node("Add", &[&amplitudes, &floor], &[]);
-    let logarithms = g.node("Log", &[&amplitudes], &[]);
-    let shape = g.ints(&[1, NUM_INPUTS as i64, grid.num_bins as i64, NUM_CELLS as i64], &[4]);
-    let logarithms = g.node("Reshape", &[&logarithms, &shape], &[]);
-    let mean = constant_as_is(g, weights.get("feature_mean")?);
-    let scale = constant_as_is(g, weights.get("feature_scale")?);
-    let centred = g.node("Sub", &[&logarithms, &mean], &[]);
-    let normalised = g.node("Mul", &[&centred, &scale], &[]);
-    let pads = g.ints(&[0, 0, 0, 0, 0, 0, (config.padded_bins() - config.num_bins) as i64, 0], &[8]);
-    Ok(g.node("Pad", &[&normalised, &pads], &[]))
-}
-
-fn conv_attributes() -> [(&'static str, Attr); 3] {
-    [
-        ("kernel_shape", Attr::Ints(KERNEL.to_vec())),
-        ("strides", Attr::Ints(STRIDE.to_vec())),
-        ("pads", Attr::Ints([PADDING, PADDING].concat())),
-    ]
-}
-
-fn encode(g: &mut GraphBuilder, features: &Value, weights: &Weights) -> Result<(Value, Vec<Value>)> {
-    let mut x = features.clone();
-    let mut skips = Vec::new();
-    for i in 0..4 {
-        let (weight, bias) = weights.folded(&format!("encoder.{i}"), 0)?;
-        let (weight, bias) = (constant_as_is(g, &weight), constant_as_is(g, &bias));
-        let conv = g.node("Conv", &[&x, &weight, &bias], &conv_attributes());
-        x = g.node("Relu", &[&conv], &[]);
-        skips.push(x.clone());
-    }
-    Ok((x, skips))
-}
-
-/// The recurrent middle over the cells of the slice: what it recalls, shaped like its input, and the states after.
-fn remember(
-    g: &mut GraphBuilder,
-    bottom: &Value,
-    states: &[[Value; 2]],
-    weights: &Weights,
-    config: &NetworkConfig,
-) -> Result<(Value, Vec<[Value; 2]>)> {
-    let (cells, channels, bins) = (NUM_CELLS as i64, config.channels[3] as i64, config.padded_bins() as i64 / 16);
-    let (projection, hidden) = (config.projection_len as i64, config.hidden_len as i64);
-    let sequence = g.node("Transpose", &[bottom], &[("perm", Attr::Ints(vec![0, 3, 1, 2]))]);
-    let shape = g.ints(&[cells, channels * bins], &[2]);
-    let sequence = g.node("Reshape", &[&sequence, &shape], &[]);
-    let projected = linear(g, &sequence, "project", weights)?;
-    let projected = g.node("Relu", &[&projected], &[]);
-    let mut x = projected;
-    let mut next = Vec::new();
-    for (layer, state) in states.iter().enumerate() {
-        let input_len = if layer == 0 { projection } else { hidden };
-        let shape = g.ints(&[cells, 1, input_len], &[3]);
-        let sequence = g.node("Reshape", &[&x, &shape], &[]);
-        // torch orders the gates i f g o, ONNX i o f c.
-        let gates = |name: &str| -> Result<Tensor> {
-            let parts = weights.get(&format!("lstm.{name}_l{layer}"))?.chunk(4, 0);
-            Ok(Tensor::cat(&[&parts[0], &parts[3], &parts[1], &parts[2]], 0))
-        };
-        let w = constant(g, &gates("weight_ih")?, &[1, 4 * hidden, input_len]);
-        let r = constant(g, &gates("weight_hh")?, &[1, 4 * hidden, hidden]);
-        let bias = Tensor::cat(&[gates("bias_ih")?, gates("bias_hh")?], 0);
-        let b = constant(g, &bias, &[1, 8 * hidden]);
-        let none = Value::new();
-        let inputs = [&sequence, &w, &r, &b, &none, &state[0], &state[1]];
-        let outputs = g.nodes("LSTM", &inputs, 3, &[("hidden_size", Attr::Int(hidden))]);
-        x = outputs[0].clone();
-        next.push([outputs[1].clone(), outputs[2].clone()]);
-    }
-    let shape = g.ints(&[cells, hidden], &[2]);
-    let remembered = g.node("Reshape", &[&x, &shape], &[]);
-    let recalled = linear(g, &remembered, "unproject", weights)?;
-    let shape = g.ints(&[1, cells, channels, bins], &[4]);
-    let recalled = g.node("Reshape", &[&recalled, &shape], &[]);
-    let recalled = g.node("Transpose", &[&recalled], &[("perm", Attr::Ints(vec![0, 2, 3, 1]))]);
-    Ok((recalled, next))
-}
-
-fn linear(g: &mut GraphBuilder, x: &Value, path: &str, weights: &Weights) -> Result<Value> {
-    let weight = constant_as_is(g, &weights.get(&format!("{path}.weight"))?.transpose(0, 1));
-    let bias = constant_as_is(g, weights.get(&format!("{path}.bias"))?);
-    Ok(g.node("Gemm", &[x, &weight, &bias], &[]))
-}
-
-/// Masks `[stem * channel][bin * cell]`.
-fn decode(
-    g: &mut GraphBuilder,
-    top: &Value,
-    skips: &[Value],
-    weights: &Weights,
-    config: &NetworkConfig,
-) -> Result<Value> {
-    let mut x = top.clone();
-    for i in 0..3 {
-        let (weight, bias) = weights.folded(&format!("decoder.{i}"), 1)?;
-        let (weight, bias) = (constant_as_is(g, &weight), constant_as_is(g, &bias));
-        let conv = g.node("ConvTranspose", &[&x, &weight, &bias], &conv_attributes());
-        let relu = g.node("Relu", &[&conv], &[]);
-        x = g.node("Add", &[&relu, &skips[2 - i]], &[]);
-    }
-    let weight = constant_as_is(g, weights.get("decoder.3.conv.weight")?);
-    let bias = constant_as_is(g, weights.get("decoder.3.conv.bias")?);
-    let logits = g.node("ConvTranspose", &[&x, &weight, &bias], &conv_attributes());
-    let (starts, ends, axes) = (g.ints(&[0], &[1]), g.ints(&[config.num_bins as i64], &[1]), g.ints(&[2], &[1]));
-    let logits = g.node("Slice", &[&logits, &starts, &ends, &axes], &[]);
-    let masks = g.node("Sigmoid", &[&logits], &[]);
-    let shape = g.ints(&[NUM_MASKS, (config.num_bins * NUM_CELLS) as i64], &[2]);
-    Ok(g.node("Reshape", &[&masks, &shape], &[]))
-}
-
-/// Masks on the grid to masks per coefficient, as [`Grid::expand_into`] does it.
-fn expand(g: &mut GraphBuilder, cells: &Value, grid: &Grid) -> Value {
-    let lower: Vec<i64> = grid.lower.iter().map(|i| i64::from(*i)).collect();
-    let upper: Vec<i64> = lower.iter().map(|i| i + 1).collect();
-    let shape = [lower.len() as i64];
-    let (lower, upper) = (g.ints(&lower, &shape), g.ints(&upper, &shape));
-    let fraction = g.floats(&grid.fraction, &shape);
-    let a = g.node("Gather", &[cells, &lower], &[("axis", Attr::Int(1))]);
-    let b = g.node("Gather", &[cells, &upper], &[("axis", Attr::Int(1))]);
-    let difference = g.node("Sub", &[&b, &a], &[]);
-    let step = g.node("Mul", &[&difference, &fraction], &[]);
-    g.node("Add", &[&a, &step], &[])
+fn next_name(state: &str) -> String {
+    format!("{state}_next")
 }
 
 /// The manifest of an exported graph.
 pub fn manifest(
     name: &str,
     licence: &str,
-    run: &RunState,
-    design: &Design,
-    plan: &Plan<f32>,
+    network_name: &str,
+    training: models::Training,
+    network: &dyn Network,
+    transform: &Transform,
     graph: &Path,
 ) -> Result<Manifest> {
-    let scale = match design.scale {
-        slicqt::Scale::Bark => Scale::Bark,
-        slicqt::Scale::Mel => Scale::Mel,
+    let (design, plan) = (&transform.design, &transform.plan);
+    let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
+        bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
     };
-    let state = |kind: &str, layer: usize| models::State {
-        input: format!("lstm_{kind}_{layer}"),
-        output: format!("lstm_{kind}_{layer}_next"),
-        shape: vec![1, 1, run.network.hidden_len],
+    let (scale, num_bands, fmin_hz) = match (design.scale(), design.num_bands(), design.fmin_hz()) {
+        (Some(slicqt::Scale::Bark), Some(num_bands), Some(fmin_hz)) => (Scale::Bark, num_bands, fmin_hz),
+        (Some(slicqt::Scale::Mel), Some(num_bands), Some(fmin_hz)) => (Scale::Mel, num_bands, fmin_hz),
+        _ => bail!("transform {design}: a manifest can name bark and mel scales only"),
     };
+    let state = |(name, value): &(String, tch::Tensor)| models::State {
+        input: name.clone(),
+        output: next_name(name),
+        shape: value.size().iter().map(|len| *len as usize).collect(),
+    };
+    let channels = network.input_channels();
     let Some(file) = graph.file_name().and_then(|f| f.to_str()) else { bail!("{}: no file name", graph.display()) };
     Ok(Manifest {
         format: models::FORMAT,
         name: name.to_owned(),
         licence: licence.to_owned(),
         stems: STEMS.map(str::to_owned).to_vec(),
-        sample_rate_hz: design.sample_rate_hz as u32,
+        sample_rate_hz: design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
-        look_ahead_slices: 0,
+        look_ahead_slices,
         transform: models::Transform {
             scale,
-            num_bands: design.num_bands,
-            fmin_hz: design.fmin_hz,
+            num_bands,
+            fmin_hz,
             slice_len: plan.slice_len(),
             transition_len: plan.transition_len(),
             num_coefs: plan.num_coefs(),
         },
         graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(graph)?.0 },
-        input: models::Input {
-            name: "magnitudes".to_owned(),
-            channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
-            shape: vec![NUM_INPUTS, plan.num_coefs()],
-        },
+        input: models::Input { name: "magnitudes".to_owned(), shape: vec![channels.len(), plan.num_coefs()], channels },
         output: models::Output { name: "masks".to_owned(), shape: vec![STEMS.len(), 2, plan.num_coefs()] },
-        states: (0..run.network.num_layers).flat_map(|layer| [state("h", layer), state("c", layer)]).collect(),
+        states: network.zero_state(1).tensors.iter().map(state).collect(),
         at_end: Default::default(),
         offline: None,
-        training: models::Training { data: run.data.clone(), hours: run.wall_s / 3600.0, more: Default::default() },
+        training,
         scores: Default::default(),
     })
+}
+
+/// Where the weights of a run come from.
+pub fn training(run: &RunState) -> models::Training {
+    models::Training { data: run.data.clone(), hours: run.wall_s / 3600.0, more: Default::default() }
 }

@@ -100,17 +100,23 @@ impl Grid {
         }
     }
 
-    /// Adds `w Re(x* y)`, spread on the mask cells; returns the energy `sum w |y|^2`.
-    pub fn add_correlation(&self, x: &[Complex<f32>], y: &[Complex<f32>], linear: &mut [f32]) -> f64 {
-        let mut energy = 0.0;
-        for (i, (x, y)) in x.iter().zip(y).enumerate() {
-            let (cell, b) = (self.lower[i] as usize, self.fraction[i]);
-            let correlation = self.energy[i] * (x.re * y.re + x.im * y.im);
-            linear[cell] += (1.0 - b) * correlation;
-            linear[cell + 1] += b * correlation;
-            energy += (self.energy[i] * y.norm_sqr()) as f64;
+    /// Adds `w v(coef)`, spread on the mask cells, or as it is if the positions are coefficients.
+    pub fn add_product(&self, on_grid: bool, product: impl Fn(usize) -> f32, linear: &mut [f32]) {
+        if !on_grid {
+            linear.iter_mut().zip(&self.energy).enumerate().for_each(|(i, (out, w))| *out += w * product(i));
+            return;
         }
-        energy
+        for (i, w) in self.energy.iter().enumerate() {
+            let (cell, b) = (self.lower[i] as usize, self.fraction[i]);
+            let value = w * product(i);
+            linear[cell] += (1.0 - b) * value;
+            linear[cell + 1] += b * value;
+        }
+    }
+
+    /// `[coef]` Weights that turn `|c|^2` into energy.
+    pub fn energy_weights(&self) -> &[f32] {
+        &self.energy
     }
 
     /// `sum w |y|^2`.

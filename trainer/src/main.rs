@@ -4,32 +4,54 @@
 mod adam;
 mod augment;
 mod average;
+mod batch;
 mod checkpoint;
 mod cuda;
+mod data;
+#[cfg(test)]
+mod data_tests;
+mod decode;
 mod draw;
 #[cfg(test)]
 mod draw_tests;
+mod equalizer;
 mod example;
 mod export;
 mod grid;
+mod guard;
+mod history;
 mod loader;
 mod loss;
 mod network;
+mod options;
 mod parity;
+mod plot;
+mod precision;
+mod recipe;
+mod report;
+mod session;
+mod shift;
+mod snippet;
 mod song_folder;
 mod songs;
+mod spectrogram;
+mod split;
+mod stem;
 mod stems;
+mod tensorboard;
+mod throughput;
+mod top;
 mod train;
 #[cfg(test)]
 mod train_tests;
+mod transform;
+mod tune;
 mod validate;
 
-use anyhow::{Context, Result, bail};
-use checkpoint::RunState;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use network::NetworkConfig;
+use options::TrainArgs;
 use std::path::PathBuf;
-use tch::Device;
 
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "Trains, validates and exports Unbraid networks")]
@@ -41,12 +63,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a network on folders of stems; goes on where the last run in --out stopped
-    #[command(after_help = "A data folder holds one folder per song, each with vocals, drums, bass and other as wav, \
-        flac or ogg at 44.1 kHz. A stem that a song does not have must be left out of \"stems\" in its song.json; a \
-        song without bass is taken to have it inside other. A folder with nothing but vocals and mix is a song of which \
-        only vocals are known. A song that cannot be read is named and left out.\n\nExample:\n  cargo xtask train --data stems/train \
-        --valid stems/valid --out work/first --steps 4000")]
-    Train(TrainArgs),
+    #[command(after_help = options::HELP.to_owned() + &network::list())]
+    Train(Box<TrainArgs>),
+    /// Search for the best settings of a network, its transform and its training
+    #[command(after_help = tune::HELP)]
+    Tune(Box<tune::TuneArgs>),
+    /// Print how fast a network learns, and how much of the time it waits for batches
+    Bench(Box<throughput::ThroughputArgs>),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
     #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
@@ -66,65 +89,14 @@ struct ExportArgs {
     licence: String,
     /// Folder of songs whose scores go into the manifest (may be given several times)
     #[arg(long)]
-    valid: Vec<songs::DataFolder>,
-}
-
-#[derive(clap::Args)]
-struct TrainArgs {
-    /// Folder of songs to train on, DIR or DIR=WEIGHT (may be given several times)
-    #[arg(long, required = true)]
-    data: Vec<songs::DataFolder>,
-    /// Folder of songs to judge by after every epoch (may be given several times)
-    #[arg(long, required = true)]
-    valid: Vec<songs::DataFolder>,
-    /// How often an example's accompaniment comes from songs of each kind: stems all known; bass inside other; vocals
-    /// known apart only. Kinds that no song is of are left out
-    #[arg(long, default_value_t, value_name = "KIND=SHARE,...")]
-    shares: stems::Shares,
-    /// Folder for checkpoints and the log
-    #[arg(long, default_value = "work/train")]
-    out: PathBuf,
-    /// Transform: bark-262 (fine, 410 ms slices) or mel-32 (coarse, 46 ms slices)
-    #[arg(long, default_value = "bark-262")]
-    transform: String,
-    /// Steps of the whole run; the learning rate falls to zero over them
-    #[arg(long, default_value_t = 4000)]
-    steps: u64,
-    /// Steps between two validations
-    #[arg(long, default_value_t = 250)]
-    epoch_steps: u64,
-    /// Slices of a batch (slices follow each other at half their length)
-    #[arg(long, default_value_t = 128)]
-    batch_slices: usize,
-    /// Highest learning rate
-    #[arg(long, default_value_t = 1.5e-3)]
-    learning_rate: f64,
-    /// Output channels of the four encoder stages, as 32,64,96,128
-    #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 96, 128])]
-    channels: Vec<usize>,
-    /// Width of the LSTM
-    #[arg(long, default_value_t = 320)]
-    hidden: usize,
-    /// Width of the projection before the LSTM
-    #[arg(long, default_value_t = 256)]
-    projection: usize,
-    /// Layers of the LSTM
-    #[arg(long, default_value_t = 1)]
-    layers: usize,
-    /// Seed of weights and batches
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads that make batches ahead
-    #[arg(long, default_value_t = 1)]
-    workers: usize,
-    /// Compute on the CPU even if CUDA is there
-    #[arg(long)]
-    cpu: bool,
+    valid: Vec<split::DataFolder>,
 }
 
 fn main() -> Result<()> {
     match Cli::parse().command {
-        Command::Train(args) => train_command(args),
+        Command::Train(args) => train_command(&args),
+        Command::Tune(args) => tune::tune(&args),
+        Command::Bench(args) => throughput::measure(&args),
         Command::Export(args) => export_command(&args),
     }
 }
@@ -132,60 +104,37 @@ fn main() -> Result<()> {
 fn export_command(args: &ExportArgs) -> Result<()> {
     let checkpoint = checkpoint::Checkpoint::open(&args.checkpoint)?;
     let run = &checkpoint.state;
-    let design = train::design(&run.transform)?;
-    let plan = slicqt::Plan::<f32>::new(&design)?;
-    let grid = grid::Grid::new(&plan);
+    let transform = std::sync::Arc::new(transform::Transform::new(&run.transform)?);
+    let network = export::open_network(&checkpoint, &transform)?;
+    let weights = network::Weights(checkpoint.averaged_weights());
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let graph = args.out.join("model.onnx");
-    let num_nodes = export::write_graph(&checkpoint, &plan, &grid, &graph)?;
+    let num_nodes = export::write_graph(&*network, &weights, &transform, &graph)?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
-    let mut manifest = export::manifest(&name, &args.licence, run, &design, &plan, &graph)?;
-    for song in songs::load(&args.valid, design.sample_rate_hz as u32, |_| ())? {
-        let scores = train::score_checkpoint(&checkpoint, &plan, &grid, &song)?;
+    let mut manifest = export::manifest(
+        &name,
+        &args.licence,
+        &run.network.architecture,
+        export::training(run),
+        &*network,
+        &transform,
+        &graph,
+    )?;
+    for song in data::Data::open_to_judge(&args.valid)? {
+        let scores = train::score_checkpoint(&checkpoint, &transform, &song.whole()?)?;
         manifest.scores.insert(song.name.clone(), scores);
     }
     manifest.write(&args.out)?;
     let model = models::Model::load(&args.out)?;
-    let worst = parity::check(&checkpoint, &plan, &grid, &model)?;
+    let worst = parity::check(&*network, &transform, &model)?;
     println!("{}: {num_nodes} operations, masks within {worst:.1e} of the network's", graph.display());
     Ok(())
 }
 
-fn train_command(args: TrainArgs) -> Result<()> {
-    let design = train::design(&args.transform)?;
-    let num_bins = slicqt::Plan::<f32>::new(&design)?.num_bins();
-    let Ok(channels) = args.channels.as_slice().try_into() else {
-        bail!("--channels: expected four numbers, one for each encoder stage, got {:?}", args.channels);
-    };
-    let network = NetworkConfig {
-        num_bins,
-        channels,
-        projection_len: args.projection,
-        hidden_len: args.hidden,
-        num_layers: args.layers,
-    };
-    let device = if args.cpu { Device::Cpu } else { cuda::best_device() };
-    eprintln!("computing on {device:?}");
-    train::train(train::TrainConfig {
-        run: RunState {
-            network,
-            transform: args.transform,
-            total_steps: args.steps,
-            step: 0,
-            audio_s: 0.0,
-            wall_s: 0.0,
-            best_sdr_db: None,
-            learning_rate: args.learning_rate,
-            batch_slices: args.batch_slices,
-            seed: args.seed,
-            data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
-        },
-        data: args.data,
-        shares: args.shares,
-        valid: args.valid,
-        out: args.out,
-        epoch_steps: args.epoch_steps,
-        num_workers: args.workers,
-        device,
-    })
+fn train_command(args: &TrainArgs) -> Result<()> {
+    let config = args.config()?;
+    eprintln!("computing on {:?}", config.device);
+    train::train(&config, &mut |_| train::Control::Continue)?;
+    println!("report: {}", config.out.join("report.md").display());
+    Ok(())
 }

@@ -94,15 +94,11 @@ impl Xumx {
 }
 
 fn design_of(settings: &Settings) -> Design {
-    Design {
-        scale: match settings.scale {
-            crate::Scale::Bark => slicqt::Scale::Bark,
-            crate::Scale::Mel => slicqt::Scale::Mel,
-        },
-        num_bands: settings.num_bands,
-        fmin_hz: settings.fmin_hz,
-        sample_rate_hz: settings.sample_rate_hz.into(),
-    }
+    let scale = match settings.scale {
+        crate::Scale::Bark => slicqt::Scale::Bark,
+        crate::Scale::Mel => slicqt::Scale::Mel,
+    };
+    Design::new(scale, settings.num_bands, settings.fmin_hz, settings.sample_rate_hz.into())
 }
 
 /// The bucket that a tensor belongs to.

@@ -14,8 +14,7 @@ pub const SETTINGS: &str = r#"{"args": {"fscale": "mel", "fbins": 12, "fmin": 30
     "seq_dur": 0.1}, "best_epoch": 3, "train_loss_history": [1.0, 0.5]}"#;
 
 pub fn plan() -> Plan<f32> {
-    let design = Design { scale: Scale::Mel, num_bands: 12, fmin_hz: 300.0, sample_rate_hz: 44_100.0 };
-    Plan::new(&design).unwrap()
+    Plan::new(&Design::new(Scale::Mel, 12, 300.0, 44_100.0)).unwrap()
 }
 
 /// All tensors of a network for [`SETTINGS`].

@@ -1,21 +1,55 @@
-//! The first network: a causal convolutional denoising autoencoder with a recurrent middle.
+//! `first`: a convolutional denoising autoencoder with a recurrent middle.
 //!
 //! Of the family of xumx-sliCQ's CDAE (convolutional encoder and decoder over the coefficients of a slice, sigmoid
 //! masks), in few and large operations: all buckets share one grid, all stems share one trunk, and the past comes
 //! in through an LSTM between encoder and decoder. Convolutions look around freely inside a slice, and the LSTM
-//! carries what was heard in slices before: no look-ahead beyond the slice.
+//! carries what was heard in slices before: no look-ahead beyond the slice. With `causal=false` a second LSTM runs
+//! backwards from the end of the song.
 //!
-//! Shapes: features `[slice][input][bin][cell]` to masks `[slice][stem * channel][bin][cell]`.
+//! Shapes: inputs `[B][S][input][bin * cell]` to masks `[B][S][stem][channel][bin * cell]`.
 
+use super::{
+    Architecture, Channel, GraphBuilder, GraphOutput, Layout, LookAhead, Mode, NUM_MASKS, Network, Settings, State,
+    Weights, first_graph,
+};
 use crate::grid::NUM_CELLS;
+use crate::transform::Transform;
+use anyhow::{Result, bail};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tch::nn::{self, Module, ModuleT, RNN};
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
+
+/// The entry in the list of networks.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "first",
+    about: "convolutions over all bins at once, an LSTM over time, one trunk for all stems; on the pooled grid",
+    defaults,
+    build: |vs, settings, transform| {
+        let config: FirstConfig = super::parse(settings)?;
+        if config.num_bins != transform.plan.num_bins() {
+            bail!("num_bins: expected the transform's {}, got {}", transform.plan.num_bins(), config.num_bins);
+        }
+        Ok(Box::new(First::new(vs, &config, transform.clone())))
+    },
+};
+
+fn defaults(transform: &Transform) -> Settings {
+    super::settings(&FirstConfig {
+        num_bins: transform.plan.num_bins(),
+        channels: [32, 64, 96, 128],
+        projection_len: 256,
+        hidden_len: 320,
+        num_layers: 1,
+        causal: true,
+    })
+}
 
 /// Sizes of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NetworkConfig {
+#[serde(deny_unknown_fields)]
+pub struct FirstConfig {
     /// Bins of the transform.
     pub num_bins: usize,
     /// Output channels of the four encoder stages; each halves the number of bins.
@@ -26,39 +60,28 @@ pub struct NetworkConfig {
     pub hidden_len: usize,
     /// Layers of the LSTM.
     pub num_layers: usize,
+    /// Whether the LSTM runs forwards only.
+    pub causal: bool,
 }
 
-impl NetworkConfig {
+impl FirstConfig {
     /// Bins after padding to what four halvings need.
     pub fn padded_bins(&self) -> usize {
         self.num_bins.next_multiple_of(16)
     }
 }
 
+/// Magnitudes of left, right, mid, side.
+pub const NUM_INPUTS: usize = 4;
 /// Kernel over bins and cells.
 pub const KERNEL: [i64; 2] = [4, 3];
 /// Stride over bins and cells.
 pub const STRIDE: [i64; 2] = [2, 1];
 /// Padding over bins and cells.
 pub const PADDING: [i64; 2] = [1, 1];
-/// Masks per slice: stems times channels.
-pub const NUM_MASKS: i64 = 8;
 
 /// Share of the projected values that are dropped in training.
 const DROPOUT: f64 = 0.2;
-
-/// Whether the network learns.
-#[derive(Clone, Copy, Debug)]
-pub enum Mode {
-    /// Batch norms follow the batch, and values are dropped as the seed has it (torch's own generator is one for the
-    /// whole process: a run that resumes could not be repeated).
-    Train {
-        /// Changes with every step.
-        dropout_seed: u64,
-    },
-    /// The network as it is shipped.
-    Apply,
-}
 
 /// 0 for values that are dropped, else what keeps the mean: one over the share that stays.
 fn dropout_factors(like: &Tensor, seed: u64) -> Tensor {
@@ -90,13 +113,13 @@ impl ConvTranspose {
     }
 }
 
-/// The network; its variables live in the [`nn::VarStore`] that it was made in.
-pub struct Network {
-    config: NetworkConfig,
+struct First {
+    config: FirstConfig,
+    transform: Arc<Transform>,
     /// `[input][bin][cell]` Mean of the features over the training data; set once.
-    pub feature_mean: Tensor,
+    feature_mean: Tensor,
     /// `[input][bin][cell]` Factor after the mean: one over the standard deviation.
-    pub feature_scale: Tensor,
+    feature_scale: Tensor,
     encoder: Vec<(nn::Conv<[i64; 2]>, nn::BatchNorm)>,
     project: nn::Linear,
     lstm: nn::LSTM,
@@ -104,11 +127,10 @@ pub struct Network {
     decoder: Vec<(ConvTranspose, Option<nn::BatchNorm>)>,
 }
 
-impl Network {
-    /// A network with random weights.
-    pub fn new(vs: &nn::Path, config: &NetworkConfig) -> Self {
+impl First {
+    fn new(vs: &nn::Path, config: &FirstConfig, transform: Arc<Transform>) -> Self {
         let channels: Vec<i64> = config.channels.iter().map(|c| *c as i64).collect();
-        let inputs = [&[crate::example::NUM_INPUTS as i64], &channels[..3]].concat();
+        let inputs = [&[NUM_INPUTS as i64], &channels[..3]].concat();
         let conv_config = || nn::ConvConfigND::<[i64; 2]> {
             stride: STRIDE,
             padding: PADDING,
@@ -138,11 +160,13 @@ impl Network {
             })
             .collect();
         let middle = channels[3] * config.padded_bins() as i64 / 16;
+        let recalled_len = if config.causal { config.hidden_len } else { 2 * config.hidden_len } as i64;
         let bound = 1.0 / (config.hidden_len as f64).sqrt();
         let uniform = nn::Init::Uniform { lo: -bound, up: bound };
-        let shape = [crate::example::NUM_INPUTS as i64, config.num_bins as i64, NUM_CELLS as i64];
-        Network {
+        let shape = [NUM_INPUTS as i64, config.num_bins as i64, NUM_CELLS as i64];
+        First {
             config: config.clone(),
+            transform,
             feature_mean: vs.zeros_no_train("feature_mean", &shape),
             feature_scale: vs.ones_no_train("feature_scale", &shape),
             encoder,
@@ -153,32 +177,86 @@ impl Network {
                 config.hidden_len as i64,
                 nn::RNNConfig {
                     num_layers: config.num_layers as i64,
+                    bidirectional: !config.causal,
                     w_ih_init: uniform,
                     w_hh_init: uniform,
                     ..Default::default()
                 },
             ),
-            unproject: nn::linear(vs / "unproject", config.hidden_len as i64, middle, Default::default()),
+            unproject: nn::linear(vs / "unproject", recalled_len, middle, Default::default()),
             decoder,
         }
     }
 
-    /// The state before the first slice, `(h, c)`, each `[layer][B][hidden]`.
-    pub fn zero_state(&self, batch_size: i64) -> nn::LSTMState {
-        self.lstm.zero_state(batch_size)
+    fn device(&self) -> tch::Device {
+        self.feature_mean.device()
     }
 
-    /// Masks `[B * S][stem * channel][bin][cell]` of `features` `[B * S][input][bin][cell]`, `B` sequences of
-    /// slices from `state` on; and the state after them.
-    pub fn forward(
-        &self,
-        features: &Tensor,
-        batch_size: i64,
-        state: &nn::LSTMState,
-        mode: Mode,
-    ) -> (Tensor, nn::LSTMState) {
-        let train = matches!(mode, Mode::Train { .. });
-        let num_slices = features.size()[0];
+    /// Names of the state of a layer, `h` and `c`.
+    fn state_names(layer: usize) -> [String; 2] {
+        ["h", "c"].map(|kind| format!("lstm_{kind}_{layer}"))
+    }
+
+    /// What the LSTM makes of `projected` `[B][slice * cell][projection]`, and the state after it.
+    fn remember(&self, projected: &Tensor, state: &State) -> (Tensor, State) {
+        if !self.config.causal {
+            return (self.lstm.seq(projected).0, State::default());
+        }
+        // Layers are apart outside, `[1][B][hidden]` each, and together inside.
+        let of_kind = |kind: usize| {
+            let layers: Vec<&Tensor> = state.tensors.iter().skip(kind).step_by(2).map(|(_, t)| t).collect();
+            Tensor::cat(&layers, 0)
+        };
+        let state = nn::LSTMState((of_kind(0), of_kind(1)));
+        let (remembered, nn::LSTMState((h, c))) = self.lstm.seq_init(projected, &state);
+        let tensors = (0..self.config.num_layers)
+            .flat_map(|layer| {
+                let [h_name, c_name] = Self::state_names(layer);
+                let of_layer = |t: &Tensor| t.narrow(0, layer as i64, 1);
+                [(h_name, of_layer(&h)), (c_name, of_layer(&c))]
+            })
+            .collect();
+        (remembered, State { tensors })
+    }
+}
+
+impl Network for First {
+    fn layout(&self) -> Layout {
+        Layout::Grid
+    }
+
+    fn input_channels(&self) -> Vec<Channel> {
+        vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side]
+    }
+
+    fn look_ahead(&self) -> LookAhead {
+        if self.config.causal { LookAhead::Slices(0) } else { LookAhead::Unbounded }
+    }
+
+    fn set_statistics(&mut self, inputs: &Tensor) {
+        let features = inputs.reshape([-1, NUM_INPUTS as i64, self.config.num_bins as i64, NUM_CELLS as i64]);
+        let mean = features.mean_dim([0].as_slice(), false, Kind::Float);
+        let deviation = features.std_dim([0].as_slice(), true, false);
+        no_grad(|| {
+            self.feature_mean.copy_(&mean);
+            self.feature_scale.copy_(&(deviation + 0.1).reciprocal());
+        });
+    }
+
+    fn zero_state(&self, batch_size: i64) -> State {
+        if !self.config.causal {
+            return State::default();
+        }
+        let zeros = || Tensor::zeros([1, batch_size, self.config.hidden_len as i64], (Kind::Float, self.device()));
+        let names = (0..self.config.num_layers).flat_map(Self::state_names);
+        State { tensors: names.map(|name| (name, zeros())).collect() }
+    }
+
+    fn forward(&self, inputs: &Tensor, state: &State, mode: Mode) -> (Tensor, State) {
+        let train = mode.is_train();
+        let (batch_size, num_slices) = (inputs.size()[0], inputs.size()[1]);
+        let (num_bins, num_cells) = (self.config.num_bins as i64, NUM_CELLS as i64);
+        let features = inputs.reshape([batch_size * num_slices, NUM_INPUTS as i64, num_bins, num_cells]);
         let padding = (self.config.padded_bins() - self.config.num_bins) as i64;
         let mut x = ((features - &self.feature_mean) * &self.feature_scale).constant_pad_nd([0, 0, 0, padding]);
         let mut skips = Vec::new();
@@ -195,8 +273,8 @@ impl Network {
             Mode::Train { dropout_seed } => &projected * dropout_factors(&projected, dropout_seed),
             Mode::Apply => projected,
         };
-        let (remembered, state) = self.lstm.seq_init(&projected, state);
-        let recalled = self.unproject.forward(&remembered).reshape([num_slices, size[3], size[1], size[2]]);
+        let (remembered, state) = self.remember(&projected, state);
+        let recalled = self.unproject.forward(&remembered).reshape([size[0], size[3], size[1], size[2]]);
         x = recalled.permute([0, 2, 3, 1]) + x; // not `+=`: the gradient needs the old x
         for (i, (conv, norm)) in self.decoder.iter().enumerate() {
             x = conv.forward(&x);
@@ -204,11 +282,11 @@ impl Network {
                 x = norm.forward_t(&x, train).relu() + &skips[2 - i];
             }
         }
-        (x.narrow(2, 0, self.config.num_bins as i64).sigmoid(), state)
+        let masks = x.narrow(2, 0, num_bins).sigmoid();
+        (masks.reshape([batch_size, num_slices, NUM_MASKS / 2, 2, num_bins * num_cells]), state)
     }
 
-    /// Multiply-accumulates of one slice.
-    pub fn macs_per_slice(&self) -> u64 {
+    fn macs_per_slice(&self) -> u64 {
         let c: Vec<u64> = self.config.channels.iter().map(|c| *c as u64).collect();
         let (bins, cells) = (self.config.padded_bins() as u64, NUM_CELLS as u64);
         let taps = 12 * cells;
@@ -216,59 +294,22 @@ impl Network {
         let decoder: u64 =
             (0..4).map(|i| c[3 - i] * if i == 3 { 8 } else { c[2 - i] } * taps * (bins >> (4 - i))).sum();
         let (p, h, middle) = (self.config.projection_len as u64, self.config.hidden_len as u64, c[3] * bins / 16);
-        let lstm: u64 = (0..self.config.num_layers as u64).map(|l| 4 * h * (h + if l == 0 { p } else { h })).sum();
-        encoder + decoder + cells * (middle * p + lstm + h * middle)
-    }
-}
-
-/// Number of trained values.
-pub fn num_parameters(vs: &nn::VarStore) -> usize {
-    vs.trainable_variables().iter().map(Tensor::numel).sum()
-}
-
-/// All variables in f32 on the CPU.
-pub fn to_cpu(tensor: &Tensor) -> Tensor {
-    tensor.to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tch::Device;
-
-    fn small_network(vs: &nn::VarStore) -> Network {
-        let config =
-            NetworkConfig { num_bins: 33, channels: [4, 6, 8, 8], projection_len: 12, hidden_len: 10, num_layers: 2 };
-        Network::new(&vs.root(), &config)
+        let directions = if self.config.causal { 1 } else { 2 };
+        let below = |layer: u64| if layer == 0 { p } else { directions * h };
+        let lstm: u64 = (0..self.config.num_layers as u64).map(|l| directions * 4 * h * (h + below(l))).sum();
+        encoder + decoder + cells * (middle * p + lstm + directions * h * middle)
     }
 
-    fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
-        (a - b).abs().max().double_value(&[])
-    }
-
-    #[test]
-    fn looks_at_no_later_slice_and_streams_with_its_state() {
-        tch::manual_seed(3);
-        let vs = nn::VarStore::new(Device::Cpu);
-        let network = small_network(&vs);
-        let (num_slices, split) = (9, 5);
-        let features = Tensor::randn([num_slices, 4, 33, NUM_CELLS as i64], (Kind::Float, Device::Cpu));
-        let (masks, _) = network.forward(&features, 1, &network.zero_state(1), Mode::Apply);
-
-        let changed = features.copy();
-        let _ = changed.narrow(0, split, num_slices - split).fill_(3.0);
-        let (changed, _) = network.forward(&changed, 1, &network.zero_state(1), Mode::Apply);
-        let past = |t: &Tensor| t.narrow(0, 0, split);
-        assert_eq!(largest_difference(&past(&masks), &past(&changed)), 0.0, "the future changed the past");
-        assert!(largest_difference(&masks, &changed) > 1e-3, "the input matters at all");
-
-        let (first, state) = network.forward(&past(&features), 1, &network.zero_state(1), Mode::Apply);
-        let rest = features.narrow(0, split, num_slices - split);
-        let (second, _) = network.forward(&rest, 1, &state, Mode::Apply);
-        let streamed = Tensor::cat(&[first, second], 0);
-        assert!(largest_difference(&masks, &streamed) < 1e-6);
-        let (forgetful, _) = network.forward(&rest, 1, &network.zero_state(1), Mode::Apply);
-        let last = masks.narrow(0, split, num_slices - split);
-        assert!(largest_difference(&last, &forgetful) > 1e-5, "the state matters");
+    fn write_graph(
+        &self,
+        graph: &mut GraphBuilder,
+        magnitudes: &str,
+        states: &[String],
+        weights: &Weights,
+    ) -> Result<GraphOutput> {
+        if !self.config.causal {
+            bail!("causal=false: the LSTM runs backwards from the end of the song, so there is no graph for one slice");
+        }
+        first_graph::write(graph, magnitudes, states, weights, &self.config, &self.transform)
     }
 }

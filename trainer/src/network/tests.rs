@@ -1,0 +1,184 @@
+//! What every architecture has to do, checked of every entry of [`ARCHITECTURES`].
+
+use super::*;
+use crate::songs::STEMS;
+use crate::{export, parity};
+use tch::Device;
+
+/// Settings that make each architecture small, causal or not.
+const CASES: &[&str] = &[
+    "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2",
+    "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2,causal=false",
+];
+
+struct Case {
+    name: &'static str,
+    transform: Arc<Transform>,
+    vs: nn::VarStore,
+    network: Box<dyn Network>,
+}
+
+impl Case {
+    fn new(name: &'static str) -> Self {
+        tch::manual_seed(3);
+        let transform = Arc::new(Transform::new("mel-32").unwrap());
+        let vs = nn::VarStore::new(Device::Cpu);
+        let config: NetworkConfig = name.parse().unwrap();
+        let mut network = config.build(&vs.root(), &transform).unwrap();
+        network.set_statistics(&random_inputs(&*network, &transform, 2, 8));
+        // Statistics of the batch norms that are not those of the start.
+        for seed in 0..3 {
+            let inputs = random_inputs(&*network, &transform, 2, 8);
+            let _ = network.forward(&inputs, &network.zero_state(2), Mode::Train { dropout_seed: seed });
+        }
+        Case { name, transform, vs, network }
+    }
+
+    fn inputs(&self, batch_size: i64, num_slices: i64) -> Tensor {
+        random_inputs(&*self.network, &self.transform, batch_size, num_slices)
+    }
+
+    fn masks(&self, inputs: &Tensor) -> Tensor {
+        self.go_on(inputs, &self.network.zero_state(inputs.size()[0])).0
+    }
+
+    fn go_on(&self, inputs: &Tensor, state: &State) -> (Tensor, State) {
+        tch::no_grad(|| self.network.forward(inputs, state, Mode::Apply))
+    }
+}
+
+fn random_inputs(network: &dyn Network, transform: &Transform, batch_size: i64, num_slices: i64) -> Tensor {
+    let shape = [
+        batch_size,
+        num_slices,
+        network.input_channels().len() as i64,
+        network.layout().num_positions(transform) as i64,
+    ];
+    let values = Tensor::randn(shape, (Kind::Float, Device::Cpu));
+    if network.layout() == Layout::Coefs { values.abs() } else { values }
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn every_architecture_is_tested() {
+    for architecture in ARCHITECTURES {
+        let tested = CASES.iter().any(|case| case.parse::<NetworkConfig>().unwrap().architecture == architecture.name);
+        assert!(tested, "{} has no case", architecture.name);
+    }
+}
+
+#[test]
+fn the_look_ahead_is_what_is_said_and_no_more() {
+    for case in CASES.iter().copied().map(Case::new) {
+        let (num_slices, split) = (9, 5);
+        let inputs = case.inputs(2, num_slices);
+        let masks = case.masks(&inputs);
+        assert_eq!(masks.size()[..4], [2, num_slices, 4, 2], "{}", case.name);
+        let changed = inputs.copy();
+        let _ = changed.narrow(1, split, 1).fill_(3.0);
+        let difference =
+            |slot: i64| largest_difference(&masks.narrow(1, slot, 1), &case.masks(&changed).narrow(1, slot, 1));
+        if case.network.look_ahead() == LookAhead::Unbounded {
+            assert!(difference(split - 1) > 0.0, "{}: nothing comes back from later slices", case.name);
+            continue;
+        }
+        for slot in 0..split {
+            assert_eq!(difference(slot), 0.0, "{}: slice {split} changed the masks given at {slot}", case.name);
+        }
+        // The masks given with a slice belong to the slice `look_ahead` before: they must need this one.
+        assert!(difference(split) > 1e-6, "{}: the look-ahead is less than it says", case.name);
+    }
+}
+
+#[test]
+fn slices_in_two_calls_are_slices_in_one() {
+    for case in CASES.iter().copied().map(Case::new) {
+        if case.network.look_ahead() == LookAhead::Unbounded {
+            continue;
+        }
+        let inputs = case.inputs(2, 9);
+        let masks = case.masks(&inputs);
+        for split in [1, 4] {
+            let (first, state) = case.go_on(&inputs.narrow(1, 0, split), &case.network.zero_state(2));
+            let rest = inputs.narrow(1, split, 9 - split);
+            let (second, _) = case.go_on(&rest, &state);
+            let streamed = Tensor::cat(&[first, second], 1);
+            assert!(largest_difference(&masks, &streamed) < 2e-6, "{}", case.name);
+            if !state.tensors.is_empty() {
+                let after = masks.narrow(1, split, 9 - split);
+                assert!(largest_difference(&after, &case.masks(&rest)) > 1e-5, "{}: no state matters", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_weight_learns() {
+    for case in CASES.iter().copied().map(Case::new) {
+        let inputs = case.inputs(2, 8);
+        let state = case.network.zero_state(2);
+        let (masks, _) = case.network.forward(&inputs, &state, Mode::Train { dropout_seed: 1 });
+        let target = Tensor::rand(masks.size(), (Kind::Float, Device::Cpu));
+        (masks - target).square().sum(Kind::Float).backward();
+        for (name, variable) in case.vs.variables() {
+            if variable.requires_grad() {
+                let gradient = variable.grad();
+                let size = if gradient.defined() { gradient.abs().max().double_value(&[]) } else { 0.0 };
+                assert!(size > 0.0 && size.is_finite(), "{}: {name} has a gradient of {size}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_exported_graph_computes_what_the_network_computes() {
+    for case in CASES.iter().copied().map(Case::new) {
+        let dir = tempfile::tempdir().unwrap();
+        let graph = dir.path().join("model.onnx");
+        let weights = Weights(case.vs.variables());
+        let written = export::write_graph(&*case.network, &weights, &case.transform, &graph);
+        if case.network.look_ahead() == LookAhead::Unbounded {
+            let error = format!("{:#}", written.unwrap_err());
+            assert!(error.contains("causal"), "{error} names no way out");
+            continue;
+        }
+        let num_nodes = written.unwrap();
+        let manifest =
+            export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph);
+        manifest.unwrap().write(dir.path()).unwrap();
+        let model = models::Model::load(dir.path()).unwrap();
+        let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
+        println!("{}: {num_nodes} operations, masks within {worst:.1e}", case.name);
+        assert!(worst > 0.0, "{}: two implementations that agree in every bit were not compared", case.name);
+    }
+    assert_eq!(STEMS.len() as i64 * 2, NUM_MASKS);
+}
+
+#[test]
+fn settings_are_checked_by_name_and_survive_a_round_trip() {
+    let transform = Transform::new("mel-32").unwrap();
+    for case in CASES {
+        let config: NetworkConfig = case.parse().unwrap();
+        let complete = config.complete(&transform).unwrap();
+        assert_eq!(complete, complete.to_string().parse().unwrap());
+        let json = serde_json::to_string(&complete).unwrap();
+        assert_eq!(complete, serde_json::from_str(&json).unwrap());
+    }
+    let error = |text: &str| {
+        let config: NetworkConfig = text.parse().unwrap();
+        format!("{:#}", config.complete(&transform).unwrap_err())
+    };
+    assert!(error("frist").contains("first"));
+    assert!(error("first:hiden_len=3").contains("hidden_len"));
+    assert!("first:causal".parse::<NetworkConfig>().is_err());
+    // A checkpoint from before there were several.
+    let old = r#"{"num_bins":33,"channels":[4,6,8,8],"projection_len":12,"hidden_len":10,"num_layers":2}"#;
+    let old: NetworkConfig = serde_json::from_str(old).unwrap();
+    assert_eq!(
+        old.complete(&transform).unwrap(),
+        CASES[0].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
+    );
+}
