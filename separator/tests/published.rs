@@ -1,5 +1,7 @@
 //! Published weights (`../shared/golden`: the reference with random weights), imported and streamed.
 
+#![allow(clippy::needless_range_loop)]
+
 mod common;
 use common::*;
 use models::{
@@ -331,20 +333,23 @@ fn offline_masks_and_wiener_filter_are_the_published_ones() {
     assert_eq!(num_compared, 16 * NUM_SLICES * (9 * 16 + 2 * 20 + 60 + 212));
 }
 
+/// A slice of the mix, `[channel][coef]`, and its masks, `[stem][channel][coef]`.
+type MaskedSlice = ([Vec<Complex<f32>>; 2], Vec<f32>);
+
 /// Windows that end within slices: estimates of a long stream are those of its windows one by one.
 #[test]
 fn wiener_windows_are_independent_and_cut_slices() {
     let plan = plan();
     let num_coefs = plan.num_coefs();
     let mut random = Random::new(5);
-    let slices: Vec<([Vec<Complex<f32>>; 2], Vec<f32>)> = (0..40)
+    let slices: Vec<MaskedSlice> = (0..40)
         .map(|_| {
             let coefs =
                 [0, 1].map(|_| (0..num_coefs).map(|_| Complex::new(random.sample(), random.sample()) * 30.0).collect());
             (coefs, (0..8 * num_coefs).map(|_| random.sample() + 0.5).collect())
         })
         .collect();
-    let run = |window_len: usize, slices: &[([Vec<Complex<f32>>; 2], Vec<f32>)]| {
+    let run = |window_len: usize, slices: &[MaskedSlice]| {
         let mut wiener = Wiener::new(plan.buckets(), 4, window_len);
         let mut out = Vec::new();
         for step in 0..slices.len() + wiener.delay_slices() {

@@ -313,7 +313,7 @@ impl Machine<'_> {
     fn set(&mut self, items: &[NodeId]) -> Step<()> {
         let target = self.stack.last().copied().ok_or_else(|| self.malformed("an empty stack"))?;
         match &mut self.nodes[target] {
-            Node::Dict(dict) if items.len() % 2 == 0 => {
+            Node::Dict(dict) if items.len().is_multiple_of(2) => {
                 dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])))
             }
             _ => return Err(self.malformed("entries for what is not a dict")),
