@@ -5,6 +5,7 @@ mod adam;
 mod augment;
 mod average;
 mod batch;
+mod bench;
 mod checkpoint;
 mod cuda;
 mod draw;
@@ -13,6 +14,7 @@ mod draw_tests;
 mod example;
 mod export;
 mod grid;
+mod inverse;
 mod loader;
 mod loss;
 mod network;
@@ -47,12 +49,19 @@ enum Command {
         flac or ogg at 44.1 kHz. A stem that a song does not have must be left out of \"stems\" in its song.json; a \
         song without bass is taken to have it inside other. A folder with nothing but vocals and mix is a song of which \
         only vocals are known. A song that cannot be read is named and left out.\n\nExample:\n  cargo xtask train --data stems/train \
-        --valid stems/valid --out work/first --steps 4000\n\nNetworks:\n".to_owned() + &network::list())]
+        --valid stems/valid --out work/first --steps 4000\n\nNetworks:\n".to_owned()
+        + &network::list() + "\nLosses:\n" + &loss::list())]
     Train(Box<TrainArgs>),
     /// Turn a checkpoint into a model folder, and check that its graph computes what the network computes
     #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
     Export(ExportArgs),
+    /// Measure what losses cost: seconds of audio per second, against training without them
+    #[command(
+        after_help = "Steps with each set of losses take turns; medians of one run are compared.\n\nExample:\n  \
+        cargo run --release -p trainer -- bench-losses --transform bark-262 --losses mse=1+sdr=0.01"
+    )]
+    BenchLosses(bench::BenchArgs),
 }
 
 #[derive(clap::Args)]
@@ -104,7 +113,10 @@ struct TrainArgs {
     /// Network and its settings, NAME or NAME:KEY=VALUE,... (see below)
     #[arg(long, default_value = "first")]
     network: NetworkConfig,
-    /// Losses and their weights, NAME=WEIGHT,...
+    /// State dict (.pth or .safetensors) of published weights that a new run of `cdae` starts from
+    #[arg(long, value_name = "FILE")]
+    published: Option<PathBuf>,
+    /// Losses and their weights, NAME=WEIGHT,... (see below)
     #[arg(long, default_value_t)]
     loss: loss::LossWeights,
     /// Output channels of the four encoder stages of `first`, as 32,64,96,128
@@ -134,6 +146,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Train(args) => train_command(*args),
         Command::Export(args) => export_command(&args),
+        Command::BenchLosses(args) => bench::bench_losses(&args),
     }
 }
 
@@ -194,6 +207,7 @@ fn train_command(args: TrainArgs) -> Result<()> {
             data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
         },
         data: args.data,
+        published: args.published,
         shares: args.shares,
         valid: args.valid,
         out: args.out,

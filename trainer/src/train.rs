@@ -30,6 +30,8 @@ pub struct TrainConfig {
     pub data: Vec<DataFolder>,
     /// Folders of songs to judge by.
     pub valid: Vec<DataFolder>,
+    /// Published weights (a .pth or .safetensors state dict) that a new run starts from.
+    pub published: Option<PathBuf>,
     /// How often examples of each kind are drawn.
     pub shares: Shares,
     /// Where checkpoints and logs go.
@@ -97,7 +99,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     tch::manual_seed(config.run.seed as i64);
     let vs = nn::VarStore::new(config.device);
     let mut network = config.run.network.build(&vs.root(), &transform)?;
-    let objective = Objective::new(config.run.loss.clone(), transform.clone());
+    let objective = Objective::new(config.run.loss.clone(), &transform, network.layout(), config.device)?;
     let contents = objective.contents(&*network);
     let mut adam = Adam::new(&vs);
     let averaged_vs = nn::VarStore::new(config.device);
@@ -111,6 +113,19 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let mut average = Average::new(&vs, &averaged_vs);
     match &resumed {
         Some(checkpoint) => checkpoint.restore(&vs, &mut average, &mut adam)?,
+        None if config.published.is_some() => {
+            let path = config.published.as_ref().expect("just asked");
+            let read = if path.extension().is_some_and(|e| e == "safetensors") {
+                Tensor::read_safetensors(path)
+            } else {
+                Tensor::loadz_multi(path)
+            };
+            let tensors = read.with_context(|| format!("{}: no tensors", path.display()))?;
+            network
+                .load_published(&tensors.into_iter().collect())
+                .with_context(|| format!("{}: not for {}", path.display(), config.run.network.architecture))?;
+            average.start_over();
+        }
         None => {
             let mut maker = ExampleMaker::new(&transform, contents.clone());
             let inputs: Vec<Tensor> = (0..STATISTICS_BATCHES)

@@ -7,7 +7,7 @@ use crate::checkpoint::{self, Checkpoint, RunState};
 use crate::example::{Contents, ExampleMaker};
 use crate::loader::{BatchConfig, Loader, make_batch};
 use crate::loss::Objective;
-use crate::network::Network;
+use crate::network::{Layout, Network};
 use crate::songs::Song;
 use crate::stems::{Known, Shares};
 use crate::train;
@@ -61,6 +61,7 @@ fn config(run: RunState) -> train::TrainConfig {
     train::TrainConfig {
         data,
         valid,
+        published: None,
         shares: BATCH.shares,
         out,
         run,
@@ -83,7 +84,7 @@ fn maker<'a>(transform: &'a Transform, network: &dyn Network) -> ExampleMaker<'a
 }
 
 fn steps(network: &dyn Network, adam: &mut Adam, config: &mut train::TrainConfig, batches: &[Batch]) -> Vec<f64> {
-    let objective = Objective::new(Default::default(), transform());
+    let objective = Objective::new(Default::default(), &transform(), Layout::Grid, Device::Cpu).unwrap();
     batches
         .iter()
         .map(|batch| {
@@ -166,7 +167,7 @@ fn a_gradient_that_is_no_number_stops_the_run_and_spoils_nothing() {
     let vs = nn::VarStore::new(Device::Cpu);
     let network = network_of(&vs, &transform);
     let mut batch = make_batch(&songs(), &transform, &mut maker(&transform, &*network), BATCH, 0);
-    let objective = Objective::new(Default::default(), transform.clone());
+    let objective = Objective::new(Default::default(), &transform, Layout::Grid, Device::Cpu).unwrap();
     let (mut adam, config) = (Adam::new(&vs), config(run_state()));
     batch.forms.linear = &batch.forms.linear * f64::NAN;
     let trained =
