@@ -148,7 +148,7 @@ impl<'a> Case<'a> {
             .collect();
         let start = Instant::now();
         let examples =
-            (0..self.batch_size).map(|_| self.maker.transform(&stems, None, self.num_slices, Known::All)).collect();
+            (0..self.batch_size).map(|_| self.maker.transform(&stems, self.num_slices, Known::All)).collect();
         let batch = Batch::new(examples, self.num_slices);
         let batch_s = start.elapsed().as_secs_f64();
         let start = Instant::now();

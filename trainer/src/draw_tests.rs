@@ -1,17 +1,19 @@
 //! What is drawn from which songs, and what is said to be known of it.
 
-use crate::draw::draw_stems;
-use crate::songs::{self, DataFolder, Song};
+use crate::augment::Augmentation;
+use crate::draw::{Drawing, draw_stems};
+use crate::songs::Song;
+use crate::stem::Stem;
 use crate::stems::{Known, Shares};
 use rand::{SeedableRng, rngs::StdRng};
-use std::path::Path;
+use std::sync::Arc;
 
 const NUM_SAMPLES: usize = 4_000;
 
 /// A song of constants: `levels[stem]`, `None` where the stem is missing.
 fn song(name: &str, levels: [Option<f32>; 4], known: Known) -> Song {
     let num_samples = 3 * NUM_SAMPLES;
-    let stems = levels.map(|level| Some(vec![[level?; 2]; num_samples]));
+    let stems = levels.map(|level| Some(Arc::new(Stem::from_samples(&vec![[level?; 2]; num_samples]))));
     Song { name: name.into(), stems, known, num_samples, bass_activity: 1.0, weight: 1.0 }
 }
 
@@ -22,6 +24,10 @@ fn three_songs() -> Vec<Song> {
         song("no bass", [level, level, None, level], Known::BassInOther),
         song("vocals only", [level, None, None, level], Known::VocalsOnly),
     ]
+}
+
+fn drawing(shares: [f64; 3]) -> Drawing {
+    Drawing { shares: Shares(shares), augmentation: Augmentation::default() }
 }
 
 fn is_silent(stem: &[Vec<f32>; 2]) -> bool {
@@ -36,7 +42,7 @@ fn kinds_come_as_often_as_their_shares_say_and_stand_where_known_says() {
     let mut heard = [[false; 4]; 3];
     const NUM_DRAWS: usize = 2_000;
     for _ in 0..NUM_DRAWS {
-        let drawn = draw_stems(&songs, &Shares([0.5, 0.3, 0.2]), NUM_SAMPLES / 40, &mut rng);
+        let drawn = draw_stems(&songs, &drawing([0.5, 0.3, 0.2]), NUM_SAMPLES / 40, &mut rng).unwrap();
         let kind = Known::EACH.iter().position(|known| *known == drawn.known).unwrap();
         counts[kind] += 1;
         for (heard, stem) in heard[kind].iter_mut().zip(&drawn.samples) {
@@ -54,36 +60,9 @@ fn kinds_come_as_often_as_their_shares_say_and_stand_where_known_says() {
 fn kinds_without_songs_are_left_out() {
     let songs = three_songs().into_iter().filter(|song| song.known == Known::VocalsOnly).collect::<Vec<_>>();
     let mut rng = StdRng::seed_from_u64(2);
-    for shares in [Shares::default(), Shares([1.0, 0.0, 0.0])] {
-        assert_eq!(draw_stems(&songs, &shares, 100, &mut rng).known, Known::VocalsOnly);
+    for shares in [Shares::default().0, [1.0, 0.0, 0.0]] {
+        assert_eq!(draw_stems(&songs, &drawing(shares), 100, &mut rng).unwrap().known, Known::VocalsOnly);
     }
-}
-
-fn write_wav(path: &Path, value: f32, num_samples: usize) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut writer = audio::WavWriter::create(path, 44_100, audio::WavFormat::Float32).unwrap();
-    let channel = vec![value; num_samples];
-    writer.write([&channel, &channel]).unwrap();
-    writer.finish().unwrap();
-}
-
-#[test]
-fn the_rest_is_the_mix_less_vocals_and_bad_songs_are_left_out() {
-    let dir = tempfile::tempdir().unwrap();
-    write_wav(&dir.path().join("good/vocals.wav"), 0.25, 5_000);
-    write_wav(&dir.path().join("good/mix.wav"), 0.75, 5_000);
-    write_wav(&dir.path().join("bad/vocals.wav"), 0.25, 5_000);
-    std::fs::write(dir.path().join("bad/mix.wav"), b"no wav at all").unwrap();
-    let folders = [DataFolder { path: dir.path().into(), weight: 1.0 }];
-    let songs = songs::load(&folders, 44_100, |_| ()).unwrap();
-    assert_eq!(songs.iter().map(|song| song.name.as_str()).collect::<Vec<_>>(), ["good"]);
-    assert_eq!(songs[0].known, Known::VocalsOnly);
-    let first = |stem: usize| songs[0].stems[stem].as_ref().map(|stem| stem[0]);
-    assert_eq!([first(0), first(1), first(2), first(3)], [Some([0.25; 2]), None, None, Some([0.5; 2])]);
-
-    std::fs::remove_dir_all(dir.path().join("good")).unwrap();
-    let error = songs::load(&folders, 44_100, |_| ()).err().unwrap().to_string();
-    assert!(error.contains("none of its 1 songs"), "{error}");
 }
 
 #[test]
@@ -93,4 +72,21 @@ fn shares_are_read_as_they_are_shown() {
     assert_eq!(shares.to_string().parse::<Shares>().unwrap(), shares);
     assert!("drums=1".parse::<Shares>().unwrap_err().contains("drums"));
     assert!("all=-1".parse::<Shares>().unwrap_err().contains("-1"));
+}
+
+#[test]
+fn without_augmentation_the_stems_are_those_of_one_song() {
+    let levels = [Some(0.1), Some(0.2), Some(0.3), Some(0.4)];
+    let songs = [song("a", levels, Known::All), song("b", levels.map(|l| l.map(|l| -l)), Known::All)];
+    let augmentation = Augmentation { no_augmentation: true, ..Augmentation::default() }.resolved();
+    let drawing = Drawing { shares: Shares::default(), augmentation };
+    let mut rng = StdRng::seed_from_u64(3);
+    for _ in 0..20 {
+        let drawn = draw_stems(&songs, &drawing, 100, &mut rng).unwrap();
+        let sign = drawn.samples[0][0][50].signum();
+        for (stem, level) in drawn.samples.iter().zip(levels) {
+            let level = sign * level.unwrap();
+            assert!(stem.iter().flatten().all(|sample| (sample - level).abs() < 1e-4), "{level}");
+        }
+    }
 }

@@ -2,10 +2,11 @@
 //! on with exactly the batches that it would have seen.
 
 use crate::batch::Batch;
+use crate::draw::Drawing;
 use crate::example::{Contents, Example, ExampleMaker};
 use crate::songs::Song;
-use crate::stems::Shares;
 use crate::transform::Transform;
+use anyhow::Result;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
@@ -17,8 +18,8 @@ pub struct BatchConfig {
     pub num_slices: usize,
     /// Shortest and longest chunk.
     pub chunk_s: (f64, f64),
-    /// How often examples of each kind are drawn.
-    pub shares: Shares,
+    /// How examples are drawn.
+    pub drawing: Drawing,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -26,7 +27,7 @@ pub struct BatchConfig {
 /// Batches in order, from worker threads.
 pub struct Loader {
     /// One queue per worker; batch `i` comes from worker `i % len`.
-    queues: Vec<Receiver<Batch>>,
+    queues: Vec<Receiver<Result<Batch>>>,
     next: u64,
 }
 
@@ -54,7 +55,10 @@ impl Loader {
     }
 
     /// The next batch; waits for it.
-    pub fn next(&mut self) -> Batch {
+    ///
+    /// # Errors
+    /// If a song that was there at the start cannot be read any more.
+    pub fn next(&mut self) -> Result<Batch> {
         let queue = (self.next % self.queues.len() as u64) as usize;
         self.next += 1;
         self.queues[queue].recv().expect("loader threads live as long as the loader")
@@ -68,7 +72,7 @@ fn make_batches(
     config: BatchConfig,
     start: u64,
     step: u64,
-    sender: SyncSender<Batch>,
+    sender: SyncSender<Result<Batch>>,
 ) {
     let mut maker = ExampleMaker::new(transform, contents.clone());
     let mut index = start;
@@ -79,19 +83,22 @@ fn make_batches(
 }
 
 /// Batch `index` of a run.
+///
+/// # Errors
+/// If a song cannot be read.
 pub fn make_batch(
     songs: &[Song],
     transform: &Transform,
     maker: &mut ExampleMaker,
     config: BatchConfig,
     index: u64,
-) -> Batch {
+) -> Result<Batch> {
     let mut rng = StdRng::seed_from_u64(config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index);
     let slices_per_s = 44_100.0 / transform.plan.hop_len() as f64;
     let seconds = rng.random_range(config.chunk_s.0..=config.chunk_s.1);
     let num_slices = ((seconds * slices_per_s).round() as usize).max(1);
     let batch_size = (config.num_slices / num_slices).max(1);
-    let examples: Vec<Example> =
-        (0..batch_size).map(|_| maker.draw(songs, &config.shares, num_slices, &mut rng)).collect();
-    Batch::new(examples, num_slices)
+    let draw = |_| maker.draw(songs, &config.drawing, num_slices, &mut rng);
+    let examples = (0..batch_size).map(draw).collect::<Result<Vec<Example>>>()?;
+    Ok(Batch::new(examples, num_slices))
 }

@@ -8,9 +8,14 @@ mod batch;
 mod bench;
 mod checkpoint;
 mod cuda;
+mod data;
+#[cfg(test)]
+mod data_tests;
+mod decode;
 mod draw;
 #[cfg(test)]
 mod draw_tests;
+mod equalizer;
 mod example;
 mod export;
 mod grid;
@@ -21,6 +26,8 @@ mod network;
 mod parity;
 mod song_folder;
 mod songs;
+mod split;
+mod stem;
 mod stems;
 mod train;
 #[cfg(test)]
@@ -77,17 +84,13 @@ struct ExportArgs {
     licence: String,
     /// Folder of songs whose scores go into the manifest (may be given several times)
     #[arg(long)]
-    valid: Vec<songs::DataFolder>,
+    valid: Vec<split::DataFolder>,
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// Folder of songs to train on, DIR or DIR=WEIGHT (may be given several times)
-    #[arg(long, required = true)]
-    data: Vec<songs::DataFolder>,
-    /// Folder of songs to judge by after every epoch (may be given several times)
-    #[arg(long, required = true)]
-    valid: Vec<songs::DataFolder>,
+    #[command(flatten)]
+    data: data::DataConfig,
     /// How often an example's accompaniment comes from songs of each kind: stems all known; bass inside other; vocals
     /// known apart only. Kinds that no song is of are left out
     #[arg(long, default_value_t, value_name = "KIND=SHARE,...")]
@@ -140,6 +143,8 @@ struct TrainArgs {
     /// Compute on the CPU even if CUDA is there
     #[arg(long)]
     cpu: bool,
+    #[command(flatten)]
+    augmentation: augment::Augmentation,
 }
 
 fn main() -> Result<()> {
@@ -169,8 +174,8 @@ fn export_command(args: &ExportArgs) -> Result<()> {
         &transform,
         &graph,
     )?;
-    for song in songs::load(&args.valid, transform.design.sample_rate_hz as u32, |_| ())? {
-        let scores = train::score_checkpoint(&checkpoint, &transform, &song)?;
+    for song in data::Data::open_to_judge(&args.valid)? {
+        let scores = train::score_checkpoint(&checkpoint, &transform, &song.whole()?)?;
         manifest.scores.insert(song.name.clone(), scores);
     }
     manifest.write(&args.out)?;
@@ -204,12 +209,11 @@ fn train_command(args: TrainArgs) -> Result<()> {
             learning_rate: args.learning_rate,
             batch_slices: args.batch_slices,
             seed: args.seed,
-            data: args.data.iter().map(|d| d.path.display().to_string()).collect(),
+            data: args.data.data.iter().map(|d| d.path.display().to_string()).collect(),
         },
         data: args.data,
         published: args.published,
-        shares: args.shares,
-        valid: args.valid,
+        drawing: draw::Drawing { shares: args.shares, augmentation: args.augmentation.resolved() },
         out: args.out,
         epoch_steps: args.epoch_steps,
         num_workers: args.workers,

@@ -4,11 +4,12 @@ use crate::adam::Adam;
 use crate::average::Average;
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint, RunState};
+use crate::data::{Data, DataConfig};
+use crate::draw::Drawing;
 use crate::loader::{BatchConfig, Loader, make_batch};
 use crate::loss::Objective;
 use crate::network::{Mode, Network, num_parameters};
-use crate::songs::{self, DataFolder, OTHER, STEMS};
-use crate::stems::{Known, Shares};
+use crate::songs::{STEMS, Song, WholeSong};
 use crate::transform::Transform;
 use crate::{example::ExampleMaker, export, validate};
 use anyhow::{Context, Result, bail};
@@ -26,14 +27,12 @@ const STATISTICS_BATCHES: u64 = 12;
 
 /// What `trainer train` was asked for.
 pub struct TrainConfig {
-    /// Folders of songs.
-    pub data: Vec<DataFolder>,
-    /// Folders of songs to judge by.
-    pub valid: Vec<DataFolder>,
+    /// Where the songs are.
+    pub data: DataConfig,
+    /// How examples are drawn.
+    pub drawing: Drawing,
     /// Published weights (a .pth or .safetensors state dict) that a new run starts from.
     pub published: Option<PathBuf>,
-    /// How often examples of each kind are drawn.
-    pub shares: Shares,
     /// Where checkpoints and logs go.
     pub out: PathBuf,
     /// State of a new run; a checkpoint in `out` takes its place.
@@ -75,26 +74,8 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     }
     let transform = Arc::new(Transform::new(&config.run.transform)?);
     config.run.network = config.run.network.complete(&transform)?;
-    let spinner = ProgressBar::new_spinner().with_message("reading songs");
-    let read =
-        |folders: &[DataFolder]| songs::load(folders, 44_100, |name| spinner.set_message(format!("read {name}")));
-    let (songs, valid) = (read(&config.data)?, read(&config.valid)?);
-    spinner.finish_and_clear();
-    let minutes = |songs: &[songs::Song]| songs.iter().map(|s| s.num_samples).sum::<usize>() as f64 / 44_100.0 / 60.0;
-    let of_kind = |known: Known| {
-        let num_songs = songs.iter().filter(|song| song.known == known).count();
-        format!("{num_songs} {}", known.name())
-    };
-    eprintln!(
-        "{} songs ({:.0} min; {}) to train on, {} to judge by",
-        songs.len(),
-        minutes(&songs),
-        Known::EACH.map(of_kind).join(", "),
-        valid.len()
-    );
-    if songs.iter().all(|song| song.stems[OTHER].is_none()) {
-        bail!("none of the {} songs to train on has a stem other (or a mix beside vocals)", songs.len());
-    }
+    let data = Data::open(&config.data, &config.out)?;
+    let (songs, valid) = (&data.train, &data.valid);
 
     tch::manual_seed(config.run.seed as i64);
     let vs = nn::VarStore::new(config.device);
@@ -107,7 +88,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
     let batch_config = BatchConfig {
         num_slices: config.run.batch_slices,
         chunk_s: (2.0, 6.0),
-        shares: config.shares,
+        drawing: config.drawing,
         seed: config.run.seed,
     };
     let mut average = Average::new(&vs, &averaged_vs);
@@ -128,9 +109,9 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
         }
         None => {
             let mut maker = ExampleMaker::new(&transform, contents.clone());
-            let inputs: Vec<Tensor> = (0..STATISTICS_BATCHES)
-                .map(|i| make_batch(&songs, &transform, &mut maker, batch_config, u64::MAX - i).inputs.flatten(0, 1))
-                .collect();
+            let mut batch = |i| make_batch(songs, &transform, &mut maker, batch_config, u64::MAX - i);
+            let inputs =
+                (0..STATISTICS_BATCHES).map(|i| Ok(batch(i)?.inputs.flatten(0, 1))).collect::<Result<Vec<Tensor>>>()?;
             network.set_statistics(&Tensor::cat(&inputs, 0).unsqueeze(0).to_device(config.device));
         }
     }
@@ -139,7 +120,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
 
     std::thread::scope(|scope| {
         let mut loader =
-            Loader::start(scope, &songs, &transform, &contents, batch_config, config.run.step, config.num_workers);
+            Loader::start(scope, songs, &transform, &contents, batch_config, config.run.step, config.num_workers);
         while config.run.step < config.run.total_steps {
             let num_steps = config.epoch_steps.min(config.run.total_steps - config.run.step);
             let epoch = run_epoch(
@@ -153,10 +134,9 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
                 num_steps,
             )?;
             checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
-            let scores: Vec<[Option<f64>; 4]> = valid
-                .iter()
-                .map(|song| validate::separate_and_score(&*averaged, &transform, song, config.device))
-                .collect();
+            let score =
+                |song: &Song| Ok(validate::separate_and_score(&*averaged, &transform, &song.whole()?, config.device));
+            let scores = valid.iter().map(score).collect::<Result<Vec<[Option<f64>; 4]>>>()?;
             let known: Vec<f64> = scores.iter().flatten().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len() as f64;
             if config.run.best_sdr_db.is_none_or(|best| mean > best) {
@@ -166,6 +146,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
             }
             report(&config, &epoch, &scores, mean)?;
         }
+        data.counts.tell_left_out();
         Ok(())
     })
 }
@@ -174,7 +155,7 @@ pub fn train(mut config: TrainConfig) -> Result<()> {
 pub fn score_checkpoint(
     checkpoint: &Checkpoint,
     transform: &Arc<Transform>,
-    song: &songs::Song,
+    song: &WholeSong,
 ) -> Result<BTreeMap<String, f64>> {
     let network = export::open_network(checkpoint, transform)?;
     let scores = validate::separate_and_score(&*network, transform, song, Device::Cpu);
@@ -206,7 +187,7 @@ fn run_epoch(
     let (mut mse, mut mask_sum, mut waiting_s, mut audio_s) = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..num_steps {
         let asked = Instant::now();
-        let batch = loader.next();
+        let batch = loader.next()?;
         waiting_s += asked.elapsed().as_secs_f64();
         let losses = train_step(network, objective, adam, &batch, config)?;
         audio_s += (batch.batch_size * batch.num_slices()) as f64 * transform.plan.hop_len() as f64 / 44_100.0;

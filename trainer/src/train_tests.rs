@@ -1,14 +1,18 @@
 //! The loop as a whole, on a small network and songs of noise.
 
 use crate::adam::Adam;
+use crate::augment::Augmentation;
 use crate::average::Average;
 use crate::batch::Batch;
 use crate::checkpoint::{self, Checkpoint, RunState};
+use crate::data::DataConfig;
+use crate::draw::Drawing;
 use crate::example::{Contents, ExampleMaker};
 use crate::loader::{BatchConfig, Loader, make_batch};
 use crate::loss::Objective;
 use crate::network::{Layout, Network};
 use crate::songs::Song;
+use crate::stem::Stem;
 use crate::stems::{Known, Shares};
 use crate::train;
 use crate::transform::Transform;
@@ -16,14 +20,18 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::sync::Arc;
 use tch::{Device, Tensor, nn};
 
-const BATCH: BatchConfig =
-    BatchConfig { num_slices: 120, chunk_s: (0.5, 1.0), shares: Shares([0.5, 0.3, 0.2]), seed: 11 };
+fn batch_config() -> BatchConfig {
+    let drawing = Drawing { shares: Shares([0.5, 0.3, 0.2]), augmentation: Augmentation::default() };
+    BatchConfig { num_slices: 120, chunk_s: (0.5, 1.0), drawing, seed: 11 }
+}
 
 fn songs() -> Vec<Song> {
     let mut rng = StdRng::seed_from_u64(1);
     let num_samples = 3 * 44_100;
-    let mut stem =
-        || Some((0..num_samples).map(|_| [rng.random_range(-0.3..0.3), rng.random_range(-0.3..0.3)]).collect());
+    let mut stem = || {
+        let mut frame = |_| [rng.random_range(-0.3..0.3), rng.random_range(-0.3..0.3)];
+        Some(Arc::new(Stem::from_samples(&(0..num_samples).map(&mut frame).collect::<Vec<_>>())))
+    };
     let song = |name: &str, stems, known, bass_activity| Song {
         name: name.into(),
         stems,
@@ -50,25 +58,15 @@ fn run_state() -> RunState {
         wall_s: 0.0,
         best_sdr_db: None,
         learning_rate: 1e-3,
-        batch_slices: BATCH.num_slices,
-        seed: BATCH.seed,
+        batch_slices: 120,
+        seed: 11,
         data: vec![],
     }
 }
 
 fn config(run: RunState) -> train::TrainConfig {
-    let (data, valid, out) = (vec![], vec![], "unused".into());
-    train::TrainConfig {
-        data,
-        valid,
-        published: None,
-        shares: BATCH.shares,
-        out,
-        run,
-        epoch_steps: 1,
-        num_workers: 1,
-        device: Device::Cpu,
-    }
+    let (data, drawing, out) = (DataConfig::default(), batch_config().drawing, "unused".into());
+    train::TrainConfig { data, published: None, drawing, out, run, epoch_steps: 1, num_workers: 1, device: Device::Cpu }
 }
 
 fn transform() -> Arc<Transform> {
@@ -109,7 +107,8 @@ fn a_resumed_run_is_the_same_run() {
     let songs = songs();
     let network = network_of(&nn::VarStore::new(Device::Cpu), &transform);
     let mut maker = maker(&transform, &*network);
-    let batches: Vec<Batch> = (0..6).map(|i| make_batch(&songs, &transform, &mut maker, BATCH, i)).collect();
+    let batches: Vec<Batch> =
+        (0..6).map(|i| make_batch(&songs, &transform, &mut maker, batch_config(), i).unwrap()).collect();
 
     tch::manual_seed(2);
     let vs = nn::VarStore::new(Device::Cpu);
@@ -151,8 +150,8 @@ fn batches_depend_on_seed_and_index_alone() {
     let features = |batch: &Batch| Vec::<f32>::try_from(batch.inputs.reshape([-1])).unwrap();
     let from_threads = |first: u64, num_workers: usize, num_batches: usize| -> Vec<Vec<f32>> {
         std::thread::scope(|scope| {
-            let mut loader = Loader::start(scope, &songs, &transform, &contents, BATCH, first, num_workers);
-            (0..num_batches).map(|_| features(&loader.next())).collect()
+            let mut loader = Loader::start(scope, &songs, &transform, &contents, batch_config(), first, num_workers);
+            (0..num_batches).map(|_| features(&loader.next().unwrap())).collect()
         })
     };
     let one = from_threads(0, 1, 4);
@@ -166,7 +165,7 @@ fn a_gradient_that_is_no_number_stops_the_run_and_spoils_nothing() {
     let transform = transform();
     let vs = nn::VarStore::new(Device::Cpu);
     let network = network_of(&vs, &transform);
-    let mut batch = make_batch(&songs(), &transform, &mut maker(&transform, &*network), BATCH, 0);
+    let mut batch = make_batch(&songs(), &transform, &mut maker(&transform, &*network), batch_config(), 0).unwrap();
     let objective = Objective::new(Default::default(), &transform, Layout::Grid, Device::Cpu).unwrap();
     let (mut adam, config) = (Adam::new(&vs), config(run_state()));
     batch.forms.linear = &batch.forms.linear * f64::NAN;

@@ -3,7 +3,7 @@
 use crate::example::{Contents, inputs_into};
 use crate::network::{LookAhead, Mode, Network};
 use crate::parity::expand_masks_into;
-use crate::songs::{OTHER, Song};
+use crate::songs::{OTHER, WholeSong};
 use crate::stems::Known;
 use crate::transform::Transform;
 use num_complex::Complex;
@@ -19,7 +19,7 @@ const BLOCK_SLICES: usize = 24;
 pub fn separate_and_score(
     network: &dyn Network,
     transform: &Transform,
-    song: &Song,
+    song: &WholeSong,
     device: Device,
 ) -> [Option<f64>; 4] {
     let (plan, contents) = (&transform.plan, Contents::of(network));
@@ -99,7 +99,7 @@ fn share_remainder(masks: &mut [Vec<f32>]) {
     }
 }
 
-fn hop_of_mix(song: &Song, hop_idx: usize, hop_len: usize, channel: usize) -> Vec<f32> {
+fn hop_of_mix(song: &WholeSong, hop_idx: usize, hop_len: usize, channel: usize) -> Vec<f32> {
     let mut hop = vec![0.0; hop_len];
     for stem in song.stems.iter().flatten() {
         let start = (hop_idx * hop_len).min(stem.len());

@@ -7,6 +7,7 @@ mod demo;
 mod onnxruntime;
 mod process;
 mod python;
+mod synth;
 mod test;
 mod train;
 mod wheel;
@@ -47,6 +48,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Render songs with true stems, to train on: composed from nothing, or from MIDI files and SoundFonts
+    #[command(disable_help_flag = true)]
+    Synth {
+        /// Arguments of the program `synth`; `cargo xtask synth --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Run the trainer's own tests; they need libtorch (1.2 GB), so `cargo xtask test` only type-checks the trainer
     TestTrainer,
     /// Set up, then run every check: format, clippy, unit tests, the CLAP in clack-host, the VST3 in pedalboard
@@ -70,6 +78,7 @@ fn main() -> anyhow::Result<()> {
             setup()?; // the parity check runs the graph
             train::run("export", &args)
         }
+        Command::Synth { args } => synth::run(&args),
         Command::TestTrainer => {
             setup()?;
             train::test()

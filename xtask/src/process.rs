@@ -45,7 +45,8 @@ pub fn cargo() -> Command {
     command
 }
 
-fn show(command: &Command) -> String {
+/// The command as a line of text.
+pub fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

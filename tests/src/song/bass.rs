@@ -1,9 +1,9 @@
 //! A plucked synthetic bass on the roots of the chords.
 
-use super::filters::Biquad;
 use super::score::{NUM_BARS, beat_s, root};
 use super::{add_tone, note_hz, silence};
 use std::f64::consts::TAU;
+use synth::Biquad;
 
 /// (beat, length in beats, semitones above the root) within a bar.
 const PATTERN: [(f64, f64, f64); 6] =

@@ -1,9 +1,9 @@
 //! An electric piano (two-operator FM) with broken chords, over a soft pad.
 
-use super::reverb::add_reverb;
 use super::score::{NUM_BARS, beat_s, chord};
 use super::{add_tone, note_hz, silence};
 use std::f64::consts::TAU;
+use synth::add_reverb;
 
 /// Which note of the chord falls on each eighth of a bar.
 const ARPEGGIO: [usize; 8] = [0, 2, 1, 3, 2, 0, 3, 1];

@@ -1,9 +1,9 @@
 //! Kick, snare, hi-hat and a crash.
 
-use super::filters::Biquad;
 use super::score::{NUM_BARS, beat_s};
 use super::{Noise, add_tone, silence};
 use std::f64::consts::TAU;
+use synth::Biquad;
 
 pub fn play(rate: f64) -> [Vec<f32>; 2] {
     let mut out = silence(rate);

@@ -4,10 +4,10 @@
 mod bass;
 mod chords;
 mod drums;
-mod filters;
-mod reverb;
 mod score;
 mod voice;
+
+use synth::tone::{Noise, add_tone, note_hz};
 
 /// Names of the stems, in the order of `Song::stems`.
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
@@ -63,48 +63,6 @@ pub fn compose(sample_rate_hz: u32) -> Song {
 fn silence(rate: f64) -> [Vec<f32>; 2] {
     let num_samples = (score::DURATION_S * rate).round() as usize;
     [vec![0.0; num_samples], vec![0.0; num_samples]]
-}
-
-/// Adds a tone to `out` from `start_s` on: `tone` gives the sample at a time after the start, in s, and `pan` says where
-/// it stands between left (-1) and right (+1).
-fn add_tone(
-    out: &mut [Vec<f32>; 2],
-    rate: f64,
-    start_s: f64,
-    duration_s: f64,
-    pan: f64,
-    mut tone: impl FnMut(f64) -> f64,
-) {
-    let start = (start_s * rate).round() as usize;
-    let end = (start + (duration_s * rate) as usize).min(out[0].len());
-    // Equal power: the squares of the two gains add up to one.
-    let angle = (pan + 1.0) * std::f64::consts::FRAC_PI_4;
-    let gains = [angle.cos(), angle.sin()];
-    for sample_idx in start..end {
-        let value = tone((sample_idx - start) as f64 / rate);
-        for (channel, gain) in out.iter_mut().zip(gains) {
-            channel[sample_idx] += (value * gain) as f32;
-        }
-    }
-}
-
-/// Noise, the same on every run (SplitMix64 by Sebastiano Vigna, public domain).
-struct Noise(u64);
-
-impl Noise {
-    /// The next value in -1..1.
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    }
-}
-
-/// The frequency of a MIDI note.
-fn note_hz(note: f64) -> f64 {
-    440.0 * ((note - 69.0) / 12.0).exp2()
 }
 
 #[cfg(test)]

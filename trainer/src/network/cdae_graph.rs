@@ -1,9 +1,9 @@
 //! [`super::cdae`] as a graph, one slice per run: per bucket four convolutions, of the four stems at once.
 
+use super::GraphOutput;
 use super::cdae::{Cdae, Form, MAX_SEEN};
 use super::cdae_bucket::{Bucket, TAPS};
 use super::weights::{Weights, constant, constant_as_is};
-use super::GraphOutput;
 use anyhow::Result;
 use models::onnx::{Attr, GraphBuilder, Value};
 use tch::Tensor;

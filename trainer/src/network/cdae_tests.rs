@@ -47,7 +47,8 @@ fn masks_are_those_of_the_published_program() {
         let x = io[&format!("x{bucket:02}")].square().sum_dim_intlist([-1].as_slice(), false, None).sqrt();
         inputs.push(x.permute([2, 0, 1, 3]).flatten(2, 3));
         // [stem][channel][bin][slice][frame], in the published order of stems
-        let mask = io[&format!("mask{bucket:02}")].index_select(0, &Tensor::from_slice(&PUBLISHED_STEMS.map(|i| i as i64)));
+        let mask =
+            io[&format!("mask{bucket:02}")].index_select(0, &Tensor::from_slice(&PUBLISHED_STEMS.map(|i| i as i64)));
         expected.push(mask.permute([3, 0, 1, 2, 4]).flatten(3, 4));
     }
     let (inputs, expected) = (Tensor::cat(&inputs, 2).unsqueeze(0), Tensor::cat(&expected, 3).unsqueeze(0));
