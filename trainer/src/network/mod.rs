@@ -93,6 +93,8 @@ mod cdae_graph;
 mod cdae_tests;
 mod first;
 mod first_graph;
+mod lstm;
+mod lstm_graph;
 mod weights;
 
 #[cfg(test)]
@@ -112,7 +114,7 @@ use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 use tch::{Kind, Tensor, nn};
 
 /// Every architecture that `--network` takes.
-pub const ARCHITECTURES: &[Architecture] = &[first::ARCHITECTURE, cdae::ARCHITECTURE, cdae::CAUSAL];
+pub const ARCHITECTURES: &[Architecture] = &[first::ARCHITECTURE, cdae::ARCHITECTURE, cdae::CAUSAL, lstm::ARCHITECTURE];
 
 /// Masks per slice: stems times channels.
 pub const NUM_MASKS: i64 = 8;

@@ -12,6 +12,8 @@ const CASES: &[&str] = &[
     "cdae:outer=6,inner=5",
     "cdae:outer=6,inner=5,form=offline",
     "cdae-causal:outer=6,inner=5",
+    "cdae-lstm:hidden=6,layers=2",
+    "cdae-lstm:hidden=6,causal=false",
 ];
 
 struct Case {
