@@ -117,7 +117,7 @@ fn ratios(kind: TimeLoss, estimates: &Tensor, targets: &Tensor, sums: &Sums) -> 
         }
         TimeLoss::SiSdr => {
             // The part of the estimate along the stem, and what is left of the estimate.
-            let along = sums.products(&gram(&e, &t)).square() / (&target_energy + &softening);
+            let along = sums.products(&gram(&e, &t)).square() / (&target_energy + 1e-9);
             let rest = (sums.products(&gram(&e, &e)) - &along).clamp_min(0.0);
             sums.mean(&decibels(rest, &along))
         }
