@@ -1,8 +1,9 @@
 //! The program `unbraid`: takes songs apart into stems, and measures how well that is done.
 
 mod eval;
+mod inspect;
 mod installation;
-#[allow(dead_code, reason = "its users follow: eval's bounds and inspect --find")]
+#[allow(dead_code, reason = "Oracle is for eval's bounds")]
 mod oracle;
 mod progress;
 mod report;
@@ -26,6 +27,8 @@ Examples:
       writes stems/song/vocals.wav, drums.wav, bass.wav and other.wav
   unbraid eval --data songs
       prints how close the stems of every song in songs/ come to the true ones
+  unbraid inspect song.mp3
+      draws the song as the model's transform sees it, and lists the transform
 
 Environment:
   UNBRAID_MODEL         name or folder of the model, as --model
@@ -35,12 +38,14 @@ Environment:
 enum Command {
     Separate(separate::Args),
     Eval(eval::Args),
+    Inspect(Box<inspect::Args>),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Separate(args) => separate::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -260,15 +260,11 @@ pub(crate) fn sanitise(samples: &mut [f32]) {
 
 fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
     let m = &model.manifest;
-    let design = Design {
-        scale: match m.transform.scale {
-            models::Scale::Bark => slicqt::Scale::Bark,
-            models::Scale::Mel => slicqt::Scale::Mel,
-        },
-        num_bands: m.transform.num_bands,
-        fmin_hz: m.transform.fmin_hz,
-        sample_rate_hz: m.sample_rate_hz.into(),
+    let scale = match m.transform.scale {
+        models::Scale::Bark => slicqt::Scale::Bark,
+        models::Scale::Mel => slicqt::Scale::Mel,
     };
+    let design = Design::new(scale, m.transform.num_bands, m.transform.fmin_hz, m.sample_rate_hz.into());
     let plan = Plan::new(&design)
         .map_err(|error| model.field_error("transform", "a transform that can be inverted", error))?;
     let facts = [

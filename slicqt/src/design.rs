@@ -1,192 +1,187 @@
-//! What the user chooses (scale, number of bands, lowest frequency) and what follows from it: the bins.
+//! What the user chooses: a scale, its bands, and the lengths that follow from them or are given.
 
-use thiserror::Error;
+use crate::Scale;
 
-/// Frequency scale on which the bands are equally spaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    /// Bark: `z = 6 asinh(f / 600)`.
-    Bark,
-    /// Mel: `z = 2595 log10(f / 700 + 1)`.
-    Mel,
+/// One range of a multi-resolution design ([`Design::multi_resolution`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResolutionBand {
+    /// Upper end of the range; its lower end is the upper end of the range before, or 0 Hz.
+    pub up_to_hz: f64,
+    /// Samples of the Hann window whose resolution in time (as standard deviation of its energy) the bins have.
+    pub window_len: usize,
 }
 
-impl Scale {
-    fn units_at(self, f_hz: f64) -> f64 {
-        match self {
-            Scale::Bark => 6.0 * (f_hz / 600.0).asinh(),
-            Scale::Mel => 2595.0 * (f_hz / 700.0 + 1.0).log10(),
-        }
-    }
-
-    fn hz_at(self, z: f64) -> f64 {
-        match self {
-            Scale::Bark => 600.0 * (z / 6.0).sinh(),
-            Scale::Mel => 700.0 * (10f64.powf(z / 2595.0) - 1.0),
-        }
-    }
-
-    /// Derivative of frequency by `z`, in Hz per unit of the scale.
-    fn hz_per_unit(self, f_hz: f64) -> f64 {
-        match self {
-            Scale::Bark => f_hz.hypot(600.0) / 6.0,
-            Scale::Mel => (f_hz + 700.0) * std::f64::consts::LN_10 / 2595.0,
-        }
-    }
-}
-
-/// A transform as its user describes it. [`Plan::new`](crate::Plan::new) turns it into tables.
+/// A transform as its user describes it. [`Plan::new`](crate::Plan::new) checks it and turns it into tables.
+///
+/// ```
+/// use slicqt::{Design, Plan, Scale};
+/// # fn main() -> Result<(), slicqt::DesignError> {
+/// // Two octaves of quarter tones above 440 Hz; DC and Nyquist bins take the rest of the spectrum.
+/// let design = Design::new(Scale::ConstantQ, 49, 440.0, 48_000.0).with_fmax_hz(1760.0);
+/// let plan = Plan::<f32>::new(&design)?;
+/// assert_eq!(plan.num_bins(), 51);
+/// assert_eq!(design, "cq:49:440-1760:rate=48000".parse()?);
+/// # Ok(()) }
+/// ```
+///
+/// # As text
+/// [`FromStr`](std::str::FromStr) and [`Display`](std::fmt::Display) use one grammar (numbers in Hz and samples; 44,100
+/// Hz unless a rate is named; what is in brackets may be left out):
+///
+/// | text | design |
+/// |---|---|
+/// | `bark-262`, `mel-32` | the published ones |
+/// | `SCALE:BANDS:FMIN[-FMAX][:slice=N][:transition=N][:rate=HZ]` | SCALE is `bark`, `mel`, `cq`, `vq(GAMMA)` or `linear` |
+/// | `mr:HZ=WINDOW,HZ=WINDOW,...[:slice=N][:transition=N][:rate=HZ]` | multi-resolution: up to HZ, windows of WINDOW samples |
+/// | `stft:FFT:HOP[:rate=HZ]` | a plain STFT |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Design {
-    /// The scale on which the bands are spaced.
-    pub scale: Scale,
-    /// Number of bands from `fmin_hz` to half the sample rate, both ends counted (the last one falls on the Nyquist
-    /// frequency and is dropped; DC and Nyquist bins are added).
-    pub num_bands: usize,
-    /// Frequency of the lowest band.
-    pub fmin_hz: f64,
-    /// Sample rate that the frequencies refer to.
-    pub sample_rate_hz: f64,
+    pub(crate) bands: Bands,
+    pub(crate) sample_rate_hz: f64,
+    pub(crate) slice_len: Option<usize>,
+    pub(crate) transition_len: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Bands {
+    /// `fmax_hz`: half the sample rate unless given.
+    Scale {
+        scale: Scale,
+        num_bands: usize,
+        fmin_hz: f64,
+        fmax_hz: Option<f64>,
+    },
+    MultiResolution(Vec<ResolutionBand>),
+    Stft {
+        fft_len: usize,
+        hop_len: usize,
+    },
 }
 
 impl Design {
-    /// bark-262 of xumx-sliCQ-V2: 263 bins, slices of 18060 samples (410 ms).
+    /// `num_bands` bands from `fmin_hz` to half the sample rate, both ends counted, equally spaced on `scale`. (A band
+    /// on the Nyquist frequency is dropped; DC and Nyquist bins are added.)
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn new(scale: Scale, num_bands: usize, fmin_hz: f64, sample_rate_hz: f64) -> Self {
+        Design::of(Bands::Scale { scale, num_bands, fmin_hz, fmax_hz: None }, sample_rate_hz)
+    }
+
+    /// A multi-resolution STFT: within each range the bins are equally spaced and equally wide, so that their windows in
+    /// time are like Hann windows of so many samples. Each range is one bucket; the bin between two ranges belongs to
+    /// the one with the wider bins. The last range must reach half the sample rate.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn multi_resolution(bands: &[ResolutionBand], sample_rate_hz: f64) -> Self {
+        Design::of(Bands::MultiResolution(bands.to_vec()), sample_rate_hz)
+    }
+
+    /// A plain STFT: slices of `fft_len` samples every `hop_len` samples, periodic Hann window, one bucket of
+    /// `fft_len / 2 + 1` bins with one frame each. Its inverse windows with the canonical dual of Hann.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn stft(fft_len: usize, hop_len: usize, sample_rate_hz: f64) -> Self {
+        Design::of(Bands::Stft { fft_len, hop_len }, sample_rate_hz)
+    }
+
+    /// bark-262 of xumx-sliCQ-V2: 263 bins, slices of 18060 samples (410 ms at 44.1 kHz).
     pub fn bark_262() -> Self {
-        Design { scale: Scale::Bark, num_bands: 262, fmin_hz: 32.9, sample_rate_hz: 44_100.0 }
+        Design::new(Scale::Bark, 262, 32.9, 44_100.0)
     }
 
-    /// mel-32 of xumx-sliCQ-V2's tiny model: 33 bins, slices of 2016 samples (46 ms).
+    /// mel-32 of xumx-sliCQ-V2's tiny model: 33 bins, slices of 2016 samples (46 ms at 44.1 kHz).
     pub fn mel_32() -> Self {
-        Design { scale: Scale::Mel, num_bands: 32, fmin_hz: 115.5, sample_rate_hz: 44_100.0 }
+        Design::new(Scale::Mel, 32, 115.5, 44_100.0)
     }
 
-    pub(crate) fn layout(&self) -> Result<Layout, DesignError> {
-        self.check()?;
-        let bands = self.bands();
-        let sample_rate = self.sample_rate_hz;
-        // L = max 8 sr Q / f, raised to a multiple of 4.
-        let min_slice = bands.iter().map(|b| 8.0 * sample_rate * b.q / b.frequency_hz).fold(0.0, f64::max);
-        let slice_len = (min_slice.ceil() as usize).next_multiple_of(4);
-        let transition_len = (slice_len / 4).next_multiple_of(2);
-        let nyquist = sample_rate / 2.0;
-        let bands: Vec<Band> =
-            bands.into_iter().filter(|b| b.frequency_hz > 0.0 && b.frequency_hz < nyquist * (1.0 - 1e-12)).collect();
-        if bands.len() < 3 {
-            return Err(DesignError::TooFewBands { num_bands: self.num_bands });
-        }
-
-        // Positions in units of FFT bins, in f32 as the published models have it.
-        let per_hz = slice_len as f64 / sample_rate;
-        let n = bands.len();
-        let mut pos: Vec<f32> = vec![0.0];
-        pos.extend(bands.iter().map(|b| (per_hz * b.frequency_hz) as f32));
-        pos.push((per_hz * nyquist) as f32);
-        pos.push((per_hz * (sample_rate - bands[n - 1].frequency_hz)) as f32);
-        let frames = |j: usize| -> f64 {
-            let width = if j == 0 {
-                2.0 * pos[1] as f64
-            } else if j == 1 || j == n {
-                pos[j] as f64 / bands[j - 1].q
-            } else {
-                (pos[j + 1] - pos[j - 1]) as f64
-            };
-            (4.0 * (width / 4.0).round_ties_even()).max(16.0)
-        };
-        let bins = (0..=n + 1)
-            .map(|j| LayoutBin {
-                frequency_hz: match j {
-                    0 => 0.0,
-                    j if j == n + 1 => nyquist,
-                    j => bands[j - 1].frequency_hz,
-                },
-                position: 2 * ((pos[j] / 2.0).round_ties_even() as usize),
-                num_frames: frames(j) as usize,
-            })
-            .collect();
-        Ok(Layout { slice_len, transition_len, bins })
+    fn of(bands: Bands, sample_rate_hz: f64) -> Self {
+        Design { bands, sample_rate_hz, slice_len: None, transition_len: None }
     }
 
-    fn check(&self) -> Result<(), DesignError> {
-        let nyquist_hz = self.sample_rate_hz / 2.0;
-        if !(self.sample_rate_hz.is_finite() && self.sample_rate_hz > 0.0) {
-            return Err(DesignError::SampleRate { sample_rate_hz: self.sample_rate_hz });
+    /// The same with its highest band at `fmax_hz`; what lies above goes into the Nyquist bin. No effect on
+    /// multi-resolution designs and plain STFTs, which have no such choice.
+    pub fn with_fmax_hz(mut self, highest_hz: f64) -> Self {
+        if let Bands::Scale { fmax_hz, .. } = &mut self.bands {
+            *fmax_hz = (highest_hz != self.sample_rate_hz / 2.0).then_some(highest_hz);
         }
-        if !(self.fmin_hz > 0.0 && self.fmin_hz < nyquist_hz) {
-            return Err(DesignError::LowestFrequency { fmin_hz: self.fmin_hz, nyquist_hz });
-        }
-        if self.num_bands < 4 {
-            return Err(DesignError::TooFewBands { num_bands: self.num_bands });
-        }
-        Ok(())
+        self
     }
 
-    fn bands(&self) -> Vec<Band> {
-        let (z_min, z_max) = (self.scale.units_at(self.fmin_hz), self.scale.units_at(self.sample_rate_hz / 2.0));
-        let step = (z_max - z_min) / (self.num_bands - 1) as f64;
-        (0..self.num_bands)
-            .map(|b| {
-                let frequency_hz = self.scale.hz_at(z_min + b as f64 * step);
-                let q = frequency_hz / (2.0 * self.scale.hz_per_unit(frequency_hz) * step);
-                Band { frequency_hz, q }
-            })
-            .collect()
+    /// The same with slices of so many samples: a multiple of 4, and long enough for the narrowest bin.
+    pub fn with_slice_len(mut self, slice_len: usize) -> Self {
+        self.slice_len = Some(slice_len);
+        self
     }
-}
 
-/// Why a design cannot be computed; the message says which rule is broken, with the numbers.
-#[derive(Debug, Error, PartialEq)]
-pub enum DesignError {
-    /// The sample rate is not a positive number.
-    #[error("sample rate: expected a positive number of Hz, got {sample_rate_hz}")]
-    SampleRate {
-        /// As given.
-        sample_rate_hz: f64,
-    },
-    /// The lowest band lies outside the spectrum.
-    #[error("lowest frequency: expected above 0 and below half the sample rate ({nyquist_hz} Hz), got {fmin_hz} Hz")]
-    LowestFrequency {
-        /// As given.
-        fmin_hz: f64,
-        /// Half the sample rate.
-        nyquist_hz: f64,
-    },
-    /// Fewer bands than a frame needs.
-    #[error("number of bands: expected at least 4, got {num_bands}")]
-    TooFewBands {
-        /// As given.
-        num_bands: usize,
-    },
-    /// The windows leave parts of the spectrum uncovered, so the transform could not be inverted.
-    #[error(
-        "the bins leave a gap at {frequency_hz:.1} Hz (frame diagonal {diagonal:.2e}, at least 1e-6 needed): \
-         take more bands or a higher lowest frequency"
-    )]
-    Gap {
-        /// Where.
-        frequency_hz: f64,
-        /// The frame diagonal there, relative to its maximum.
-        diagonal: f64,
-    },
-}
+    /// The same with a slicing window that rises, and falls, over so many samples: even, at most half a slice.
+    pub fn with_transition_len(mut self, transition_len: usize) -> Self {
+        self.transition_len = Some(transition_len);
+        self
+    }
 
-/// One band before rounding to the FFT grid.
-struct Band {
-    frequency_hz: f64,
-    q: f64,
-}
+    /// Sample rate that the frequencies refer to.
+    pub fn sample_rate_hz(&self) -> f64 {
+        self.sample_rate_hz
+    }
 
-/// A design rounded to the FFT grid of one slice.
-pub(crate) struct Layout {
-    pub slice_len: usize,
-    pub transition_len: usize,
-    /// DC, the bands, Nyquist.
-    pub bins: Vec<LayoutBin>,
-}
+    /// The scale, unless this is a multi-resolution design or a plain STFT.
+    pub fn scale(&self) -> Option<Scale> {
+        match self.bands {
+            Bands::Scale { scale, .. } => Some(scale),
+            _ => None,
+        }
+    }
 
-pub(crate) struct LayoutBin {
-    pub frequency_hz: f64,
-    /// FFT bin of the centre; even.
-    pub position: usize,
-    /// Frames per slice, and the width of the window in FFT bins; a multiple of 4.
-    pub num_frames: usize,
+    /// Number of bands on the scale as given (not of bins: [`Plan::num_bins`](crate::Plan::num_bins)), if there is one.
+    pub fn num_bands(&self) -> Option<usize> {
+        match self.bands {
+            Bands::Scale { num_bands, .. } => Some(num_bands),
+            _ => None,
+        }
+    }
+
+    /// Frequency of the lowest band, if there is a scale.
+    pub fn fmin_hz(&self) -> Option<f64> {
+        match self.bands {
+            Bands::Scale { fmin_hz, .. } => Some(fmin_hz),
+            _ => None,
+        }
+    }
+
+    /// Frequency of the highest band, if there is a scale.
+    pub fn fmax_hz(&self) -> Option<f64> {
+        match self.bands {
+            Bands::Scale { fmax_hz, .. } => Some(fmax_hz.unwrap_or(self.sample_rate_hz / 2.0)),
+            _ => None,
+        }
+    }
+
+    /// The ranges of a multi-resolution design.
+    pub fn resolution_bands(&self) -> Option<&[ResolutionBand]> {
+        match &self.bands {
+            Bands::MultiResolution(bands) => Some(bands),
+            _ => None,
+        }
+    }
+
+    /// FFT length and hop of a plain STFT.
+    pub fn stft_lens(&self) -> Option<(usize, usize)> {
+        match self.bands {
+            Bands::Stft { fft_len, hop_len } => Some((fft_len, hop_len)),
+            _ => None,
+        }
+    }
+
+    /// Slice length, if it was given; [`Plan::slice_len`](crate::Plan::slice_len) always knows it.
+    pub fn slice_len(&self) -> Option<usize> {
+        self.slice_len
+    }
+
+    /// Transition length, if it was given; [`Plan::transition_len`](crate::Plan::transition_len) always knows it.
+    pub fn transition_len(&self) -> Option<usize> {
+        self.transition_len
+    }
 }

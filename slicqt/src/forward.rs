@@ -22,6 +22,10 @@ impl<T: Sample> Plan<T> {
         self.real_forward
             .process_with_scratch(time, &mut spectrum[low..=low + half], fft)
             .expect("scratch was made for this plan");
+        if self.synthesis.is_some() {
+            coefs.copy_from_slice(spectrum);
+            return;
+        }
         self.mirror_into_margins(spectrum);
         for (bucket, bucket_table) in self.buckets.iter().zip(&self.tables.buckets) {
             let coefs = &mut coefs[bucket.coefs.clone()];

@@ -17,6 +17,15 @@ impl<T: Sample> Plan<T> {
     pub fn inverse_into(&self, coefs: &[Complex<T>], slice: &mut [T], scratch: &mut Scratch<T>) {
         assert_eq!(coefs.len(), self.num_coefs, "coefs must hold one slice");
         let Scratch { spectrum, frames, fft, .. } = scratch;
+        if let Some(synthesis) = &self.synthesis {
+            spectrum.copy_from_slice(coefs);
+            // The spectrum of a real signal is real at DC and Nyquist.
+            spectrum[0].im = T::zero();
+            spectrum[self.slice_len / 2].im = T::zero();
+            self.real_inverse.process_with_scratch(spectrum, slice, fft).expect("scratch was made for this plan");
+            slice.iter_mut().zip(synthesis).for_each(|(x, w)| *x = *x * *w);
+            return;
+        }
         spectrum.fill(Complex::new(T::zero(), T::zero()));
         for (bucket, bucket_table) in self.buckets.iter().zip(&self.tables.buckets) {
             let coefs = &coefs[bucket.coefs.clone()];

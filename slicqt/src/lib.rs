@@ -34,18 +34,26 @@
 #![warn(missing_docs)]
 
 mod design;
+mod error;
 mod forward;
+mod grammar;
 mod inverse;
+mod layout;
+mod multi_resolution;
 mod plan;
+mod scale;
 mod scratch;
+mod stft;
 mod stream;
 mod tables;
 mod whole;
 mod windows;
 
-pub use design::{Design, DesignError, Scale};
+pub use design::{Design, ResolutionBand};
+pub use error::DesignError;
 pub use num_complex::Complex;
 pub use plan::{Bin, Bucket, Plan};
+pub use scale::Scale;
 pub use scratch::Scratch;
 pub use stream::{OverlapAdd, Slicer};
 pub use whole::{forward_whole, inverse_whole};

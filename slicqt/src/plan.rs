@@ -34,14 +34,17 @@ pub struct Bucket {
 /// Everything about a design that does not change: share it in an `Arc` between channels, stems and threads.
 pub struct Plan<T = f32> {
     pub(crate) slice_len: usize,
-    transition_len: usize,
+    pub(crate) hop_len: usize,
+    pub(crate) transition_len: usize,
     pub(crate) num_coefs: usize,
     pub(crate) bins: Vec<Bin>,
     pub(crate) buckets: Vec<Bucket>,
     /// `[sample]`, the slicing window.
     pub(crate) slicing: Vec<T>,
+    /// `[sample]`, a plain STFT's synthesis window over its FFT length; no other design has one.
+    pub(crate) synthesis: Option<Vec<T>>,
     /// `[coef]`, see [`Plan::coef_energy_weights`].
-    energy_weights: Vec<f32>,
+    pub(crate) energy_weights: Vec<f32>,
     pub(crate) tables: Tables<T>,
     pub(crate) real_forward: Arc<dyn RealToComplex<T>>,
     pub(crate) real_inverse: Arc<dyn ComplexToReal<T>>,
@@ -56,13 +59,16 @@ impl<T: Sample> Plan<T> {
     /// # Realtime
     /// Not safe: allocates.
     pub fn new(design: &Design) -> Result<Self, DesignError> {
+        if let Some((fft_len, hop_len)) = design.stft_lens() {
+            return Plan::new_stft(design, fft_len, hop_len);
+        }
         let layout = design.layout()?;
         let mut windows = windows::analysis(&layout);
         for window in &mut windows {
             round_as_stored::<T>(window);
         }
         let diagonal = windows::frame_diagonal(&layout, &windows);
-        windows::check_frame(&diagonal, design.sample_rate_hz)?;
+        windows::check_frame(&layout, &windows, &diagonal)?;
 
         let len = layout.slice_len;
         let (mut bins, mut buckets) = (Vec::new(), Vec::<Bucket>::new());
@@ -96,11 +102,13 @@ impl<T: Sample> Plan<T> {
         Ok(Plan {
             tables: Tables::new(&layout, &buckets, &windows, &diagonal),
             slice_len: len,
+            hop_len: len / 2,
             transition_len: layout.transition_len,
             num_coefs,
             bins,
             buckets,
             slicing: windows::slicing(len, layout.transition_len).into_iter().map(cast).collect(),
+            synthesis: None,
             energy_weights,
             real_forward: real_planner.plan_fft_forward(len),
             real_inverse: real_planner.plan_fft_inverse(len),
@@ -112,9 +120,9 @@ impl<T: Sample> Plan<T> {
         self.slice_len
     }
 
-    /// Samples from one slice to the next: half a slice.
+    /// Samples from one slice to the next: half a slice, or a plain STFT's hop.
     pub fn hop_len(&self) -> usize {
-        self.slice_len / 2
+        self.hop_len
     }
 
     /// Samples of the rise, and of the fall, of the slicing window.

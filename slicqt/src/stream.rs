@@ -2,10 +2,11 @@
 
 use crate::{Plan, Sample};
 
-/// Cuts a stream of hops into windowed slices: each is the previous hop and the new one, times the slicing window.
+/// Cuts a stream of hops into windowed slices: each is what it still knows of the hops before and the new one, times
+/// the slicing window.
 pub struct Slicer<T = f32> {
-    /// `[sample]`, the previous hop.
-    previous: Vec<T>,
+    /// `[sample]`, the last `slice_len - hop_len` samples.
+    past: Vec<T>,
 }
 
 impl<T: Sample> Slicer<T> {
@@ -14,7 +15,7 @@ impl<T: Sample> Slicer<T> {
     /// # Realtime
     /// Not safe: allocates.
     pub fn new(plan: &Plan<T>) -> Self {
-        Slicer { previous: vec![T::zero(); plan.hop_len()] }
+        Slicer { past: vec![T::zero(); plan.slice_len() - plan.hop_len()] }
     }
 
     /// Takes one hop and makes the slice that it completes.
@@ -25,11 +26,14 @@ impl<T: Sample> Slicer<T> {
     /// # Realtime
     /// Safe.
     pub fn slice_into(&mut self, plan: &Plan<T>, hop: &[T], slice: &mut [T]) {
-        let (first, second) = slice.split_at_mut(plan.hop_len());
-        let (rise, fall) = plan.slicing.split_at(plan.hop_len());
-        multiply_into(&self.previous, rise, first);
-        multiply_into(hop, fall, second);
-        self.previous.copy_from_slice(hop);
+        assert!(hop.len() == plan.hop_len() && slice.len() == plan.slice_len(), "lengths must be the plan's");
+        let (first, second) = slice.split_at_mut(self.past.len());
+        let (past_window, hop_window) = plan.slicing.split_at(self.past.len());
+        multiply_into(&self.past, past_window, first);
+        multiply_into(hop, hop_window, second);
+        self.past.copy_within(hop.len().., 0);
+        let kept = self.past.len() - hop.len();
+        self.past[kept..].copy_from_slice(hop);
     }
 
     /// Forgets what it has heard.
@@ -37,7 +41,7 @@ impl<T: Sample> Slicer<T> {
     /// # Realtime
     /// Safe.
     pub fn reset(&mut self) {
-        self.previous.fill(T::zero());
+        self.past.fill(T::zero());
     }
 }
 
@@ -48,11 +52,13 @@ fn multiply_into<T: Sample>(a: &[T], b: &[T], out: &mut [T]) {
     }
 }
 
-/// Adds overlapping slices up to hops. The hop that comes out when slice `s` goes in is the first half of that
-/// slice: the hop before the newest one, so a [`Slicer`] and an `OverlapAdd` together delay by one hop.
+/// Adds overlapping slices up to hops. The hop that comes out when a slice goes in is the first `hop_len` samples of
+/// that slice, so a [`Slicer`] and an `OverlapAdd` together delay by `slice_len - hop_len` samples: one hop, but for
+/// plain STFTs.
 pub struct OverlapAdd<T = f32> {
-    /// `[sample]`, the second half of the last slice.
+    /// `[sample]`, what the slices so far add to the next `slice_len - hop_len` samples.
     carry: Vec<T>,
+    hop_len: usize,
 }
 
 impl<T: Sample> OverlapAdd<T> {
@@ -61,7 +67,7 @@ impl<T: Sample> OverlapAdd<T> {
     /// # Realtime
     /// Not safe: allocates.
     pub fn new(plan: &Plan<T>) -> Self {
-        OverlapAdd { carry: vec![T::zero(); plan.hop_len()] }
+        OverlapAdd { carry: vec![T::zero(); plan.slice_len() - plan.hop_len()], hop_len: plan.hop_len() }
     }
 
     /// Adds one slice and gives the hop that it completes.
@@ -72,12 +78,17 @@ impl<T: Sample> OverlapAdd<T> {
     /// # Realtime
     /// Safe.
     pub fn add_into(&mut self, slice: &[T], hop: &mut [T]) {
-        let (first, second) = slice.split_at(self.carry.len());
-        assert!(hop.len() == first.len() && second.len() == first.len(), "lengths must be the plan's");
-        for ((out, a), b) in hop.iter_mut().zip(&self.carry).zip(first) {
+        let (carry_len, hop_len) = (self.carry.len(), self.hop_len);
+        assert!(hop.len() == hop_len && slice.len() == carry_len + hop_len, "lengths must be the plan's");
+        for ((out, a), b) in hop.iter_mut().zip(&self.carry).zip(slice) {
             *out = *a + *b;
         }
-        self.carry.copy_from_slice(second);
+        self.carry.copy_within(hop_len.., 0);
+        let overlap = carry_len - hop_len;
+        for (carry, x) in self.carry.iter_mut().zip(&slice[hop_len..carry_len]) {
+            *carry = *carry + *x;
+        }
+        self.carry[overlap..].copy_from_slice(&slice[carry_len..]);
     }
 
     /// Forgets what it has seen.

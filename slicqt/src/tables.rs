@@ -1,6 +1,16 @@
 //! What a plan knows about each bin, as the kernels read it.
+//!
+//! The small FFTs are most of the work, so what stands around them is laid out to stay out of their way:
+//! - The spectrum of a slice has *margins*: it goes on below DC and beyond Nyquist as far as windows reach. So every
+//!   window is two runs of neighbouring points, below and from its centre on, without a modulo, and the loops over
+//!   them are vectorised by the compiler. The margins are filled (forward) or folded back (inverse) once per slice.
+//! - Windows are written straight into the coefficients, and one call transforms all bins of a bucket in place.
+//! - Neighbours with equal windows share one table, which then stays in the first cache; signs and powers of M are
+//!   one factor per bin.
+//! - The dual windows `g_j(k) / D(p_j + k)` need no table: the division by D comes after all bins are added up, once
+//!   per point of the spectrum and together with the 1/L of the real FFT. D is the diagonal of the windows as rounded.
 
-use crate::{Bucket, Sample, design::Layout};
+use crate::{Bucket, Sample, layout::Layout};
 use rustfft::{Fft, FftPlanner};
 use std::{ops::Range, sync::Arc};
 
@@ -39,6 +49,18 @@ pub(crate) struct BucketTable<T> {
 }
 
 impl<T: Sample> Tables<T> {
+    /// For a plain STFT: its bins are those of the real FFT.
+    pub(crate) fn none() -> Self {
+        Tables {
+            windows: Vec::new(),
+            bins: Vec::new(),
+            buckets: Vec::new(),
+            inverse_diagonal: Vec::new(),
+            low_margin: 0,
+            high_margin: 0,
+        }
+    }
+
     /// `windows`: `[bin][offset + num_frames/2]`; `diagonal`: `[q]` over the whole FFT.
     pub(crate) fn new(layout: &Layout, buckets: &[Bucket], windows: &[Vec<f64>], diagonal: &[f64]) -> Self {
         let (len, last) = (layout.slice_len, layout.bins.len() - 1);

@@ -3,20 +3,21 @@
 use crate::{Plan, Sample};
 use num_complex::Complex;
 
-/// Coefficients `[slice][bin][frame]` of a whole signal. Slice `s` is `x[(s-1) L/2 + i] w(i)`, zeros outside the
-/// signal, for `s = 0 ..= ceil(N / (L/2))`.
+/// Coefficients `[slice][bin][frame]` of a whole signal. Slice `s` is `x[(s+1) h - L + i] w(i)`, h the hop, zeros
+/// outside the signal, for `s = 0 .. ceil(N/h) + L/h - 1`: from the first that holds a sample to the last.
 ///
 /// # Realtime
 /// Not safe: allocates.
 pub fn forward_whole<T: Sample>(plan: &Plan<T>, signal: &[T]) -> Vec<Complex<T>> {
     let hop = plan.hop_len();
-    let num_slices = signal.len().div_ceil(hop) + 1;
+    let past = plan.slice_len() - hop;
+    let num_slices = signal.len().div_ceil(hop) + past / hop;
     let zero = Complex::new(T::zero(), T::zero());
     let mut coefs = vec![zero; num_slices * plan.num_coefs()];
     let (mut slice, mut scratch) = (plan.make_slice(), plan.make_scratch());
     for (s, coefs) in coefs.chunks_exact_mut(plan.num_coefs()).enumerate() {
         for (i, (out, w)) in slice.iter_mut().zip(&plan.slicing).enumerate() {
-            let x = (s * hop + i).checked_sub(hop).and_then(|n| signal.get(n)).copied().unwrap_or(T::zero());
+            let x = (s * hop + i).checked_sub(past).and_then(|n| signal.get(n)).copied().unwrap_or(T::zero());
             *out = x * *w;
         }
         plan.forward_into(&slice, coefs, &mut scratch);
@@ -33,10 +34,11 @@ pub fn forward_whole<T: Sample>(plan: &Plan<T>, signal: &[T]) -> Vec<Complex<T>>
 /// Not safe: allocates.
 pub fn inverse_whole<T: Sample>(plan: &Plan<T>, coefs: &[Complex<T>], num_samples: usize) -> Vec<T> {
     let hop = plan.hop_len();
+    let past = plan.slice_len() - hop;
     assert_eq!(coefs.len() % plan.num_coefs(), 0, "coefs must be whole slices");
     let num_slices = coefs.len() / plan.num_coefs();
     assert!(num_slices * hop >= num_samples, "too few slices for {num_samples} samples");
-    let mut signal = vec![T::zero(); (num_slices + 1) * hop];
+    let mut signal = vec![T::zero(); num_slices * hop + past];
     let (mut slice, mut scratch) = (plan.make_slice(), plan.make_scratch());
     for (s, coefs) in coefs.chunks_exact(plan.num_coefs()).enumerate() {
         plan.inverse_into(coefs, &mut slice, &mut scratch);
@@ -44,7 +46,7 @@ pub fn inverse_whole<T: Sample>(plan: &Plan<T>, coefs: &[Complex<T>], num_sample
             *sum = *sum + *x;
         }
     }
-    signal.drain(..hop);
+    signal.drain(..past);
     signal.truncate(num_samples);
     signal
 }

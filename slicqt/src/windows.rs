@@ -1,6 +1,9 @@
 //! Windows in frequency (analysis, dual) and in time (slicing), all in f64.
 
-use crate::design::{DesignError, Layout};
+use crate::{
+    DesignError,
+    layout::{Layout, LayoutBin},
+};
 use std::f64::consts::PI;
 
 /// Blackman-Harris window of `len` points, index 0 at offset `-len/2`: 1 at the centre, 0 at the first point.
@@ -24,22 +27,40 @@ fn plateau(len: usize, slope_len: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Analysis windows `[bin][offset + num_frames/2]`. DC and Nyquist get a plateau when they are wider than their
-/// neighbour (Velasco et al. 2011, section 3).
+/// Blackman-Harris below and above the centre, each side of its own width; index 0 at offset `-max/2`.
+fn two_slopes(lower_len: usize, upper_len: usize) -> Vec<f64> {
+    let len = lower_len.max(upper_len);
+    let mut window = vec![0.0; len];
+    let (lower, upper) = (blackman_harris(lower_len), blackman_harris(upper_len));
+    window[len / 2 - lower_len / 2..len / 2].copy_from_slice(&lower[..lower_len / 2]);
+    window[len / 2..len / 2 + upper_len / 2].copy_from_slice(&upper[upper_len / 2..]);
+    window
+}
+
+/// The form of a bin's window in frequency.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    BlackmanHarris,
+    /// 1 in the middle, raised cosines of together `slope_len` points at the sides: DC and Nyquist when they are wider
+    /// than their neighbour (Velasco et al. 2011, section 3).
+    Plateau {
+        slope_len: usize,
+    },
+    /// Half a Blackman-Harris window of `lower_len` points below the centre, half of one of `upper_len` above.
+    TwoSlopes {
+        lower_len: usize,
+        upper_len: usize,
+    },
+}
+
+/// Analysis windows `[bin][offset + num_frames/2]`.
 pub(crate) fn analysis(layout: &Layout) -> Vec<Vec<f64>> {
-    let bins = &layout.bins;
-    let last = bins.len() - 1;
-    (0..bins.len())
-        .map(|j| {
-            let len = bins[j].num_frames;
-            let neighbour = match j {
-                0 => bins[1].num_frames,
-                j if j == last => bins[last - 1].num_frames,
-                _ => len,
-            };
-            if len > neighbour { plateau(len, neighbour) } else { blackman_harris(len) }
-        })
-        .collect()
+    let window = |bin: &LayoutBin| match bin.shape {
+        Shape::BlackmanHarris => blackman_harris(bin.num_frames),
+        Shape::Plateau { slope_len } => plateau(bin.num_frames, slope_len),
+        Shape::TwoSlopes { lower_len, upper_len } => two_slopes(lower_len, upper_len),
+    };
+    layout.bins.iter().map(window).collect()
 }
 
 /// Diagonal of the frame operator over the whole FFT, `D(q) = sum_j M_j g_j(q - p_j)^2`, over the bins and the
@@ -61,15 +82,28 @@ pub(crate) fn frame_diagonal(layout: &Layout, windows: &[Vec<f64>]) -> Vec<f64> 
     diagonal
 }
 
-/// Refuses a frame whose diagonal (nearly) vanishes somewhere: it has no stable inverse.
-pub(crate) fn check_frame(diagonal: &[f64], sample_rate_hz: f64) -> Result<(), DesignError> {
-    let max = diagonal.iter().copied().fold(0.0, f64::max);
-    let half = &diagonal[..=diagonal.len() / 2];
-    match half.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)) {
-        Some((q, d)) if d / max < 1e-6 => {
-            Err(DesignError::Gap { frequency_hz: q as f64 * sample_rate_hz / diagonal.len() as f64, diagonal: d / max })
+/// Largest gain of the inverse for an error in one coefficient.
+const MAX_GAIN_DB: f64 = 30.0;
+
+/// Refuses a frame whose inverse would amplify rounding: where all windows are small, the dual windows are large.
+pub(crate) fn check_frame(layout: &Layout, windows: &[Vec<f64>], diagonal: &[f64]) -> Result<(), DesignError> {
+    let len = layout.slice_len;
+    for (bin, window) in layout.bins.iter().zip(windows) {
+        let m = bin.num_frames;
+        for (i, g) in window.iter().enumerate().filter(|(_, g)| **g != 0.0) {
+            let gain_db = 20.0 * (m as f64 * g / diagonal[(bin.position + i + len - m / 2) % len]).log10();
+            if gain_db > MAX_GAIN_DB {
+                return Err(DesignError::Gap { frequency_hz: bin.frequency_hz, gain_db, max_gain_db: MAX_GAIN_DB });
+            }
         }
-        _ => Ok(()),
+    }
+    match diagonal.iter().position(|d| *d == 0.0) {
+        Some(q) => Err(DesignError::Gap {
+            frequency_hz: q.min(len - q) as f64 * 2.0 * layout.bins[layout.bins.len() - 1].frequency_hz / len as f64,
+            gain_db: f64::INFINITY,
+            max_gain_db: MAX_GAIN_DB,
+        }),
+        None => Ok(()),
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Options {
     /// Other seed, other songs
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Songs rendered at a time, about 250 MB each [default: number of cores]
+    /// Songs rendered at a time, about 300 MB each, SoundFonts not counted [default: number of cores]
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
     /// Longest song, to a section's end; of longer MIDI files an excerpt is played

@@ -63,9 +63,10 @@ pub fn manifest(
     let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
         bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
     };
-    let scale = match design.scale {
-        slicqt::Scale::Bark => Scale::Bark,
-        slicqt::Scale::Mel => Scale::Mel,
+    let (scale, num_bands, fmin_hz) = match (design.scale(), design.num_bands(), design.fmin_hz()) {
+        (Some(slicqt::Scale::Bark), Some(num_bands), Some(fmin_hz)) => (Scale::Bark, num_bands, fmin_hz),
+        (Some(slicqt::Scale::Mel), Some(num_bands), Some(fmin_hz)) => (Scale::Mel, num_bands, fmin_hz),
+        _ => bail!("transform {design}: a manifest can name bark and mel scales only"),
     };
     let state = |(name, value): &(String, tch::Tensor)| models::State {
         input: name.clone(),
@@ -79,13 +80,13 @@ pub fn manifest(
         name: name.to_owned(),
         licence: licence.to_owned(),
         stems: STEMS.map(str::to_owned).to_vec(),
-        sample_rate_hz: design.sample_rate_hz as u32,
+        sample_rate_hz: design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
         look_ahead_slices,
         transform: models::Transform {
             scale,
-            num_bands: design.num_bands,
-            fmin_hz: design.fmin_hz,
+            num_bands,
+            fmin_hz,
             slice_len: plan.slice_len(),
             transition_len: plan.transition_len(),
             num_coefs: plan.num_coefs(),

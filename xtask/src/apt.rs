@@ -21,6 +21,9 @@ pub const BUILD_PACKAGES: [&str; 13] = [
     "libjack-jackd2-dev",
 ];
 
+/// What the tests make use of when it is there: slicqt's gate counts instructions with it.
+pub const TEST_PACKAGES: [&str; 1] = ["valgrind"];
+
 /// Installs those of `packages` that are missing when this is Debian and we are root; otherwise names them.
 pub fn install_missing(packages: &[&str]) -> Result<()> {
     if !cfg!(target_os = "linux") {

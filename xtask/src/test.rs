@@ -2,13 +2,18 @@
 
 use crate::process::{self, cargo, say, step};
 use crate::wheel::install_dir;
-use crate::{bundle, python, workspace};
+use crate::{apt, bundle, python, workspace};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::PathBuf;
 
 /// Runs all checks, cheapest first.
 pub fn run() -> Result<()> {
+    if let Err(error) = apt::install_missing(&apt::TEST_PACKAGES) {
+        say(format!(
+            "{error:#}\nWithout them the gate by instruction count (slicqt/tests/instructions.rs) is skipped."
+        ));
+    }
     step("Format", || process::run(cargo().args(["fmt", "--all", "--check"])))?;
     step("Clippy", || {
         process::run(cargo().args(["clippy", "--release", "--all-targets", "--", "--deny", "warnings"]))

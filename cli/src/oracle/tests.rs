@@ -11,7 +11,8 @@ use super::*;
 type Stems = Vec<[Vec<f32>; 2]>;
 
 fn plans() -> Vec<Arc<Plan>> {
-    [Design::mel_32(), Design::bark_262()].iter().map(|design| Arc::new(Plan::new(design).unwrap())).collect()
+    let designs = ["mel-32", "bark-262", "mr:1000=2048,22050=512", "stft:2048:512"];
+    designs.map(|text| Arc::new(Plan::new(&text.parse::<Design>().unwrap()).unwrap())).to_vec()
 }
 
 /// Noise of a fixed seed, in -1..1.

@@ -2,6 +2,7 @@
 
 mod command;
 mod eval;
+mod inspect;
 #[cfg(target_os = "linux")]
 mod memory;
 mod separate;

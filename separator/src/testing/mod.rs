@@ -87,16 +87,17 @@ impl TestModel {
             name: "test".into(),
             licence: "CC0-1.0".into(),
             stems: self.stems.clone(),
-            sample_rate_hz: self.design.sample_rate_hz as u32,
+            sample_rate_hz: self.design.sample_rate_hz() as u32,
             hop_len: plan.hop_len(),
             look_ahead_slices: self.look_ahead_slices,
             transform: Transform {
-                scale: match self.design.scale {
-                    slicqt::Scale::Bark => Scale::Bark,
-                    slicqt::Scale::Mel => Scale::Mel,
+                scale: match self.design.scale() {
+                    Some(slicqt::Scale::Bark) => Scale::Bark,
+                    Some(slicqt::Scale::Mel) => Scale::Mel,
+                    _ => unimplemented!("manifests know bark and mel"),
                 },
-                num_bands: self.design.num_bands,
-                fmin_hz: self.design.fmin_hz,
+                num_bands: self.design.num_bands().expect("bark and mel have bands"),
+                fmin_hz: self.design.fmin_hz().expect("bark and mel have a lowest band"),
                 slice_len: plan.slice_len(),
                 transition_len: plan.transition_len(),
                 num_coefs: plan.num_coefs(),
