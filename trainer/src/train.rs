@@ -14,7 +14,6 @@ use crate::transform::Transform;
 use crate::{example::ExampleMaker, export, validate};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use slicqt::Design;
 use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, sync::Arc, time::Instant};
 use tch::{Device, Tensor, nn};
 
@@ -43,15 +42,6 @@ pub struct TrainConfig {
     pub num_workers: usize,
     /// Where to compute.
     pub device: Device,
-}
-
-/// The transform of that name.
-pub fn design(name: &str) -> Result<Design> {
-    match name {
-        "bark-262" => Ok(Design::bark_262()),
-        "mel-32" => Ok(Design::mel_32()),
-        _ => bail!("transform: expected bark-262 or mel-32, got {name}"),
-    }
 }
 
 /// Learning rate at a step: a linear rise, then half a cosine down to nothing.

@@ -15,12 +15,12 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// The transform of that name.
+    /// The transform that is written so (see [`Design`]'s grammar; `bark-262`, `mel-32`, `mel:64:80`, ...).
     ///
     /// # Errors
-    /// If there is none, or it cannot be computed.
+    /// If it is not written as one, or cannot be computed.
     pub fn new(name: &str) -> Result<Self> {
-        Self::of_design(name, crate::train::design(name)?)
+        Self::of_design(name, name.parse().with_context(|| format!("transform {name:?}"))?)
     }
 
     /// A transform of a design under a name.

@@ -16,7 +16,7 @@ const S: usize = 4;
 
 /// A small transform of few bins; windows reach over DC and Nyquist.
 fn small_design() -> Design {
-    Design { scale: Scale::Mel, num_bands: 10, fmin_hz: 400.0, ..Design::mel_32() }
+    Design::new(Scale::Mel, 10, 400.0, 44_100.0)
 }
 
 /// A problem in f64: masks to a loss, by the kernels and by tensors.
