@@ -8,9 +8,10 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 /// is a spinner.
 pub fn song_bar(name: &str, num_samples: Option<u64>) -> ProgressBar {
     let (bar, template) = match num_samples {
-        Some(num_samples) => {
-            (ProgressBar::new(num_samples), "{prefix}  {wide_bar:.cyan/dim} {percent:>3} %  {elapsed} gone, {eta} left")
-        }
+        Some(num_samples) => (
+            ProgressBar::new(num_samples),
+            "{prefix}  {wide_bar:.cyan/dim} {percent:>3} %  {elapsed} gone, {eta} left  {msg}",
+        ),
         None => (ProgressBar::no_length(), "{prefix}  {spinner} {elapsed}"),
     };
     // Also when an error ends the song.

@@ -93,6 +93,11 @@ impl Pipeline {
         self.plan.hop_len()
     }
 
+    /// The model's transform.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
     /// Number of stems, in the manifest's order.
     pub fn num_stems(&self) -> usize {
         self.num_stems

@@ -1,6 +1,7 @@
-//! Adam (Kingma and Ba 2015, algorithm 1) with its moments in the open: `tch`'s optimizer cannot be saved, and a run
+//! Adam (Kingma and Ba 2015, algorithm 1) and AdamW with its moments in the open: `tch`'s optimizer cannot be saved, and a run
 //! that resumes without its moments is another run.
 
+use crate::recipe::{Optimizer, Recipe};
 use tch::{Kind, Tensor, nn::VarStore, no_grad};
 
 const BETA1: f64 = 0.9;
@@ -26,8 +27,9 @@ impl Adam {
         Adam { step: 0, first: zeros(&variables), second: zeros(&variables), variables }
     }
 
-    /// Takes one step down the gradient of `loss`, its norm clipped to `max_norm`. Returns the norm before clipping.
-    pub fn step(&mut self, loss: &Tensor, learning_rate: f64, max_norm: f64) -> f64 {
+    /// Takes one step down the gradient of `loss`, its norm clipped. Returns the norm before clipping. If that is not a
+    /// number, nothing has changed.
+    pub fn step(&mut self, loss: &Tensor, learning_rate: f64, recipe: &Recipe) -> f64 {
         for (_, variable) in &mut self.variables {
             variable.zero_grad();
         }
@@ -38,7 +40,8 @@ impl Adam {
             if !norm.is_finite() {
                 return norm; // the caller stops; nothing is spoilt
             }
-            let clip = if norm > max_norm { max_norm / norm } else { 1.0 };
+            let clip = if norm > recipe.clip { recipe.clip / norm } else { 1.0 };
+            let decay = if recipe.optimizer == Optimizer::Adamw { learning_rate * recipe.weight_decay } else { 0.0 };
             self.step += 1;
             let correction1 = 1.0 - BETA1.powf(self.step as f64);
             let correction2 = 1.0 - BETA2.powf(self.step as f64);
@@ -47,6 +50,10 @@ impl Adam {
                 let first = &self.first[i] * BETA1 + &gradient * (1.0 - BETA1);
                 let second = &self.second[i] * BETA2 + gradient.square() * (1.0 - BETA2);
                 let denominator = (&second / correction2).sqrt() + EPSILON;
+                // AdamW (Loshchilov and Hutter 2019, algorithm 2); biases and norms, which have one axis, do not decay.
+                if decay > 0.0 && variable.dim() > 1 {
+                    *variable *= 1.0 - decay;
+                }
                 *variable -= &first / denominator * (learning_rate / correction1);
                 self.first[i] = first;
                 self.second[i] = second;
@@ -76,5 +83,32 @@ impl Adam {
         let slot = if moment == "adam.first" { &mut self.first[i] } else { &mut self.second[i] };
         no_grad(|| slot.copy_(value));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, nn};
+
+    /// The formulas in f64, by hand, for one weight of a matrix and a gradient that is known: of w^2, 2 w.
+    #[test]
+    fn steps_are_those_of_the_papers() {
+        for (optimizer, decay) in [(Optimizer::Adam, 0.0), (Optimizer::Adamw, 0.1)] {
+            let vs = nn::VarStore::new(Device::Cpu);
+            let weight = vs.root().var("w", &[1, 1], nn::Init::Const(0.3));
+            let recipe = Recipe { optimizer, weight_decay: 0.1, clip: 1e9, ..Recipe::default() };
+            let mut adam = Adam::new(&vs);
+            let (mut w, mut m, mut v) = (0.3f64, 0.0, 0.0);
+            for t in 1..=5 {
+                let norm = adam.step(&weight.square().sum(Kind::Float), 0.05, &recipe);
+                let gradient = 2.0 * w;
+                assert!((norm - gradient.abs()).abs() < 1e-6);
+                (m, v) = (0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient * gradient);
+                w -= 0.05 * decay * w;
+                w -= 0.05 * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+                assert!((weight.double_value(&[0, 0]) - w).abs() < 1e-6, "{optimizer:?}, step {t}");
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Changes to drawn stems that leave them the same instruments: other rooms, other players, other keys.
 
+use crate::shift::Shift;
 use crate::songs::{BASS, DRUMS, SAMPLE_RATE_HZ};
 use crate::stem::Stem;
 use anyhow::Result;
@@ -7,6 +8,7 @@ use rand::{Rng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use synth::{Limiter, LimiterConfig};
 
 /// What is changed, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
@@ -34,6 +36,10 @@ pub struct Augmentation {
     /// apart by their course alone
     #[arg(long, default_value_t = 10.0, value_parser = amount, value_name = "SEMITONES")]
     pub speed_low: f64,
+    /// How often pitch and tempo are moved apart from each other, by up to --speed semitones and a tenth of the tempo
+    /// (a phase vocoder: much slower than all the rest; give it --workers)
+    #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
+    pub shift: f64,
     /// How often a stem is put elsewhere on the stage: wider, narrower, to one side
     #[arg(long, default_value_t = 0.6, value_parser = share, value_name = "SHARE")]
     pub stage: f64,
@@ -43,6 +49,9 @@ pub struct Augmentation {
     /// How often a stem goes through a random equaliser
     #[arg(long, default_value_t = 0.9, value_parser = share, value_name = "SHARE")]
     pub equalizer: f64,
+    /// How often a mix is mastered: driven up to 9 dB into a limiter, whose gain all stems follow
+    #[arg(long, default_value_t = 0.3, value_parser = share, value_name = "SHARE")]
+    pub master: f64,
     /// No augmentation at all: stems of one song, as they are
     #[arg(long)]
     #[serde(default)]
@@ -106,9 +115,11 @@ impl Augmentation {
             polarity: 0.0,
             speed: 0.0,
             speed_low: 0.0,
+            shift: 0.0,
             stage: 0.0,
             pluck: 0.0,
             equalizer: 0.0,
+            master: 0.0,
             no_augmentation: true,
         }
     }
@@ -118,6 +129,30 @@ impl Augmentation {
         let lowest = if matches!(stem_idx, DRUMS | BASS) { self.speed_low.max(self.speed) } else { self.speed };
         let semitones = rng.random_range(-lowest..=self.speed);
         if rng.random_bool(0.35) { 1.0 } else { 2f64.powf(semitones / 12.0) }
+    }
+
+    /// How far pitch and tempo are moved apart, if they are.
+    pub fn draw_shift(&self, rng: &mut StdRng) -> Option<Shift> {
+        let shift = Shift { semitones: rng.random_range(-self.speed..=self.speed), tempo: rng.random_range(0.9..1.1) };
+        rng.random_bool(self.shift).then_some(shift)
+    }
+
+    /// Masters a mix, `[stem][channel][sample]`: its stems still sum to it.
+    pub fn master(&self, stems: &mut [[Vec<f32>; 2]], rng: &mut StdRng) {
+        const CEILING: f32 = 0.98;
+        let drive_db: f32 = rng.random_range(0.0..9.0);
+        if !rng.random_bool(self.master) {
+            return;
+        }
+        let mix = |i: usize, channel: usize| stems.iter().map(|stem| stem[channel][i]).sum::<f32>();
+        let peak = (0..stems[0][0].len()).fold(0f32, |peak, i| peak.max(mix(i, 0).abs()).max(mix(i, 1).abs()));
+        if peak < 1e-3 {
+            return; // silence stays silence
+        }
+        let gain = CEILING / peak * 10f32.powf(drive_db / 20.0);
+        stems.iter_mut().flatten().flatten().for_each(|sample| *sample *= gain);
+        let config = LimiterConfig { ceiling: CEILING, ..LimiterConfig::default() };
+        Limiter::new(config, f64::from(SAMPLE_RATE_HZ)).limit(stems);
     }
 
     /// A gain for a stem; zero where it is left out, negative where its polarity is turned.
@@ -199,6 +234,28 @@ fn restage(stem: &mut [Vec<f32>; 2], width: f32, balance: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn a_mastered_mix_stays_below_the_ceiling_and_its_stems_in_proportion() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let stems: Vec<[Vec<f32>; 2]> =
+            (0..4).map(|_| [0, 1].map(|_| (0..20_000).map(|_| rng.random_range(-0.5f32..0.5)).collect())).collect();
+        let mut mastered = stems.clone();
+        Augmentation { master: 1.0, ..Augmentation::default() }.master(&mut mastered, &mut rng);
+        let mut gains = Vec::new();
+        for i in 0..20_000 {
+            let mix: f32 = mastered.iter().map(|stem| stem[0][i]).sum();
+            assert!(mix.abs() < 0.981, "{i}: {mix}");
+            let gain = mastered[0][0][i] / stems[0][0][i];
+            for (mastered, stem) in mastered.iter().zip(&stems) {
+                assert!((mastered[1][i] - gain * stem[1][i]).abs() < 1e-4, "{i}: one gain for all");
+            }
+            gains.push(gain);
+        }
+        let (low, high) = gains.iter().fold((f32::MAX, 0f32), |(low, high), gain| (low.min(*gain), high.max(*gain)));
+        assert!(high > 1.02 * low, "the limiter works: gains from {low} to {high}");
+    }
 
     #[test]
     fn half_the_speed_is_an_octave_down() {

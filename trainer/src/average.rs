@@ -3,7 +3,6 @@
 
 use tch::{Tensor, nn::VarStore, no_grad};
 
-const DECAY: f64 = 0.995;
 const PREFIX: &str = "average|";
 
 /// An average of every variable of a store (statistics of the batch norms included), in a store of its own.
@@ -35,10 +34,10 @@ impl Average {
         self.follow(1.0);
     }
 
-    /// Takes in the weights after `step` steps.
-    pub fn update(&mut self, step: u64) {
+    /// Takes in the weights after `step` steps; `decay` is the share of the average that stays.
+    pub fn update(&mut self, step: u64, decay: f64) {
         // Short at first, so that the random start is soon forgotten.
-        let decay = DECAY.min((1.0 + step as f64) / (10.0 + step as f64));
+        let decay = decay.min((1.0 + step as f64) / (10.0 + step as f64));
         self.follow(1.0 - decay);
     }
 

@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::example::{Contents, ExampleMaker};
 use crate::loss::{InverseKind, LossWeights, Objective};
 use crate::network::{Mode, NetworkConfig};
+use crate::recipe::Recipe;
 use crate::stems::Known;
 use crate::transform::Transform;
 use anyhow::Result;
@@ -155,7 +156,7 @@ impl<'a> Case<'a> {
         let batch = batch.to_device(device);
         let mode = Mode::Train { dropout_seed: self.step_s.len() as u64 };
         let losses = self.network.losses(&batch, mode, &self.objective);
-        let norm = self.adam.step(&losses.total, 1e-4, 1.0);
+        let norm = self.adam.step(&losses.total, 1e-4, &Recipe::default());
         anyhow::ensure!(norm.is_finite(), "a gradient of norm {norm}");
         if counts {
             self.batch_s.push(batch_s);

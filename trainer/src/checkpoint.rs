@@ -2,8 +2,10 @@
 
 use crate::adam::Adam;
 use crate::average::{Average, averaged_variable};
+use crate::history::{Epoch, Sums};
 use crate::loss::LossWeights;
 use crate::network::NetworkConfig;
+use crate::recipe::Recipe;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::Path};
@@ -37,6 +39,18 @@ pub struct RunState {
     pub seed: u64,
     /// Data folders.
     pub data: Vec<String>,
+    /// Settings of the optimizer.
+    #[serde(default)]
+    pub recipe: Recipe,
+    /// Learning rate of the last step.
+    #[serde(default)]
+    pub last_learning_rate: f64,
+    /// Every epoch so far.
+    #[serde(default)]
+    pub history: Vec<Epoch>,
+    /// The epoch that has begun.
+    #[serde(default)]
+    pub sums: Sums,
 }
 
 const META: &str = "run_state_json";
@@ -53,6 +67,8 @@ pub fn save(path: &Path, vs: &VarStore, average: &Average, adam: &Adam, state: &
         tensors.into_iter().map(|(n, t)| (n, t.detach().to_device(tch::Device::Cpu))).collect();
     let part = path.with_extension("part");
     Tensor::write_safetensors(&tensors, &part).with_context(|| format!("cannot write {}", part.display()))?;
+    // On the disk before it takes the old one's name: not even a power cut leaves half a checkpoint.
+    std::fs::File::open(&part)?.sync_all().with_context(|| format!("cannot write {}", part.display()))?;
     std::fs::rename(&part, path).with_context(|| format!("cannot rename to {}", path.display()))
 }
 

@@ -38,6 +38,7 @@ pub fn draw_stems(songs: &[Song], drawing: &Drawing, num_samples: usize, rng: &m
     let accompaniment = pick(&accompaniments[kind as usize], rng);
     let common_position = random_position(&songs[accompaniment], num_samples, rng);
     let common_speed = augmentation.draw_speed(OTHER, rng);
+    let common_shift = augmentation.draw_shift(rng);
     let mut known = kind;
     let mut samples = Vec::new();
     for (stem_idx, songs_with_stem) in songs_with.iter().enumerate() {
@@ -51,6 +52,7 @@ pub fn draw_stems(songs: &[Song], drawing: &Drawing, num_samples: usize, rng: &m
         let song = &songs[song_idx];
         let mut position = if together { common_position } else { random_position(song, num_samples, rng) };
         let speed = if together { common_speed } else { augmentation.draw_speed(stem_idx, rng) };
+        let shift = if together { common_shift } else { augmentation.draw_shift(rng) };
         let gain = augmentation.draw_gain(stem_idx, rng);
         let mut out = [vec![0.0; num_samples], vec![0.0; num_samples]];
         if let Some(stem) = &song.stems[stem_idx] {
@@ -64,7 +66,10 @@ pub fn draw_stems(songs: &[Song], drawing: &Drawing, num_samples: usize, rng: &m
                 }
             }
             if gain != 0.0 {
-                read_at_speed(stem, position, speed, gain, &mut out)?;
+                match shift {
+                    Some(shift) => shift.read(stem, position, gain, &mut out)?,
+                    None => read_at_speed(stem, position, speed, gain, &mut out)?,
+                }
                 augmentation.change(stem_idx, &mut out, rng);
             }
         }
@@ -81,6 +86,7 @@ pub fn draw_stems(songs: &[Song], drawing: &Drawing, num_samples: usize, rng: &m
         // Its bass is inside other already; a second one on top would only blur it.
         samples[BASS].iter_mut().for_each(|c| c.fill(0.0));
     }
+    augmentation.master(&mut samples, rng);
     Ok(DrawnStems { samples, known })
 }
 

@@ -1,28 +1,21 @@
 //! The training loop.
 
-use crate::adam::Adam;
-use crate::average::Average;
-use crate::batch::Batch;
-use crate::checkpoint::{self, Checkpoint, RunState};
+use crate::checkpoint::{Checkpoint, RunState};
 use crate::data::{Data, DataConfig};
 use crate::draw::Drawing;
-use crate::loader::{BatchConfig, Loader, make_batch};
-use crate::loss::Objective;
-use crate::network::{Mode, Network, num_parameters};
-use crate::songs::{STEMS, Song, WholeSong};
+use crate::history::Epoch;
+use crate::loader::{BatchConfig, Loader};
+use crate::session::Session;
+use crate::snippet::Snippet;
+use crate::songs::{SAMPLE_RATE_HZ, STEMS, WholeSong};
+use crate::tensorboard::EventWriter;
 use crate::transform::Transform;
-use crate::{example::ExampleMaker, export, validate};
-use anyhow::{Context, Result, bail};
+use crate::{export, report, top, validate};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use slicqt::Design;
 use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, sync::Arc, time::Instant};
-use tch::{Device, Tensor, nn};
-
-/// Largest norm of a gradient.
-const MAX_GRADIENT_NORM: f64 = 1.0;
-/// Steps over which the learning rate rises.
-const WARM_UP_STEPS: u64 = 150;
-/// Batches from which the mean and deviation of the features are taken.
-const STATISTICS_BATCHES: u64 = 12;
+use tch::Device;
 
 /// What `trainer train` was asked for.
 pub struct TrainConfig {
@@ -30,115 +23,232 @@ pub struct TrainConfig {
     pub data: DataConfig,
     /// How examples are drawn.
     pub drawing: Drawing,
-    /// Published weights (a .pth or .safetensors state dict) that a new run starts from.
+    /// Published weights that a new run starts from.
     pub published: Option<PathBuf>,
+    /// Shortest and longest chunk.
+    pub chunk_s: (f64, f64),
     /// Where checkpoints and logs go.
     pub out: PathBuf,
     /// State of a new run; a checkpoint in `out` takes its place.
     pub run: RunState,
     /// Steps between validations.
     pub epoch_steps: u64,
+    /// Seconds between checkpoints within an epoch.
+    pub save_s: f64,
+    /// Best checkpoints that are kept.
+    pub top: usize,
     /// Worker threads that make batches.
     pub num_workers: usize,
     /// Where to compute.
     pub device: Device,
 }
 
-/// Learning rate at a step: a linear rise, then half a cosine down to nothing.
-pub fn learning_rate(run: &RunState, step: u64) -> f64 {
-    let rise = ((step + 1) as f64 / WARM_UP_STEPS as f64).min(1.0);
-    let progress = step as f64 / run.total_steps.max(1) as f64;
-    run.learning_rate * rise * 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos())
+/// What becomes of a run after an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// It goes on.
+    Continue,
+    /// It is given up.
+    Stop,
 }
 
-/// Trains until `run.total_steps`; goes on from `out/last.safetensors` if that is there.
-pub fn train(mut config: TrainConfig) -> Result<()> {
+/// The transform of that name, or of a specification (see [`Design`]).
+///
+/// # Errors
+/// If it is neither.
+pub fn design(name: &str) -> Result<Design> {
+    let design: Design = name.parse().with_context(|| format!("transform {name}"))?;
+    let rate_hz = design.sample_rate_hz();
+    ensure!(rate_hz == f64::from(SAMPLE_RATE_HZ), "transform {name}: expected {SAMPLE_RATE_HZ} Hz, got {rate_hz} Hz");
+    Ok(design)
+}
+
+/// Trains until `run.total_steps`; goes on from `out/last.safetensors` if that is there. `watch` sees every epoch.
+/// Returns the state at the end.
+///
+/// # Errors
+/// If data or checkpoints cannot be read or written, or the run goes wrong (see [`crate::guard`]).
+pub fn train(config: &TrainConfig, watch: &mut dyn FnMut(&Epoch) -> Control) -> Result<RunState> {
     fs::create_dir_all(&config.out).with_context(|| format!("cannot make {}", config.out.display()))?;
-    let last = config.out.join("last.safetensors");
-    let resumed = if last.is_file() { Some(Checkpoint::open(&last)?) } else { None };
-    if let Some(checkpoint) = &resumed {
-        let total_steps = config.run.total_steps;
-        let data = config.run.data;
-        config.run = RunState { total_steps, data, ..checkpoint.state.clone() };
-        eprintln!("resuming {} at step {} of {total_steps}", last.display(), config.run.step);
-    }
-    let transform = Arc::new(Transform::new(&config.run.transform)?);
-    config.run.network = config.run.network.complete(&transform)?;
+    let (mut session, is_new) = open_session(config)?;
     let data = Data::open(&config.data, &config.out)?;
-    let (songs, valid) = (&data.train, &data.valid);
-
-    tch::manual_seed(config.run.seed as i64);
-    let vs = nn::VarStore::new(config.device);
-    let mut network = config.run.network.build(&vs.root(), &transform)?;
-    let objective = Objective::new(config.run.loss.clone(), &transform, network.layout(), config.device)?;
-    let contents = objective.contents(&*network);
-    let mut adam = Adam::new(&vs);
-    let averaged_vs = nn::VarStore::new(config.device);
-    let averaged = config.run.network.build(&averaged_vs.root(), &transform)?;
-    let batch_config = BatchConfig {
-        num_slices: config.run.batch_slices,
-        chunk_s: (2.0, 6.0),
-        drawing: config.drawing,
-        seed: config.run.seed,
-    };
-    let mut average = Average::new(&vs, &averaged_vs);
-    match &resumed {
-        Some(checkpoint) => checkpoint.restore(&vs, &mut average, &mut adam)?,
-        None if config.published.is_some() => {
-            let path = config.published.as_ref().expect("just asked");
-            let read = if path.extension().is_some_and(|e| e == "safetensors") {
-                Tensor::read_safetensors(path)
-            } else {
-                Tensor::loadz_multi(path)
-            };
-            let tensors = read.with_context(|| format!("{}: no tensors", path.display()))?;
-            network
-                .load_published(&tensors.into_iter().collect())
-                .with_context(|| format!("{}: not for {}", path.display(), config.run.network.architecture))?;
-            average.start_over();
+    match &config.published {
+        _ if !is_new => {}
+        Some(path) => session.load_published(path)?,
+        None => session.set_statistics(&data.train, config.batch_config())?,
+    }
+    eprintln!("{}", session.size());
+    let mut events = EventWriter::create(&config.out.join("tensorboard"), session.run.step)?;
+    let (transform, contents) = (session.transform.clone(), session.contents());
+    std::thread::scope(|scope| {
+        let first = session.run.step;
+        let batches = config.batch_config();
+        let mut loader =
+            Loader::start(scope, &data.train, &transform, &contents, batches, first, config.num_workers.max(1));
+        loop {
+            if config.is_epoch_end(&session.run) {
+                judge(&mut session, config, &data, &mut events)?;
+                let epoch = session.run.history.last().expect("judged just now");
+                if watch(epoch) == Control::Stop {
+                    break;
+                }
+                if session.run.recipe.stops_early(&session.run.history) {
+                    eprintln!("stopped early: no better score in {} validations", session.run.recipe.early_stop);
+                    break;
+                }
+            }
+            if session.run.step >= session.run.total_steps {
+                break;
+            }
+            learn(&mut session, config, &mut loader)?;
         }
-        None => {
-            let mut maker = ExampleMaker::new(&transform, contents.clone());
-            let mut batch = |i| make_batch(songs, &transform, &mut maker, batch_config, u64::MAX - i);
-            let inputs =
-                (0..STATISTICS_BATCHES).map(|i| Ok(batch(i)?.inputs.flatten(0, 1))).collect::<Result<Vec<Tensor>>>()?;
-            network.set_statistics(&Tensor::cat(&inputs, 0).unsqueeze(0).to_device(config.device));
+        Ok::<(), anyhow::Error>(())
+    })?;
+    data.counts.tell_left_out();
+    Ok(session.run)
+}
+
+impl TrainConfig {
+    /// What batches are made of.
+    pub fn batch_config(&self) -> BatchConfig {
+        BatchConfig {
+            num_slices: self.run.batch_slices,
+            chunk_s: self.chunk_s,
+            drawing: self.drawing,
+            seed: self.run.seed,
         }
     }
-    let macs_per_s = network.macs_per_slice() as f64 * 44_100.0 / transform.plan.hop_len() as f64;
-    eprintln!("{} parameters, {:.0} M multiply-accumulates per second", num_parameters(&vs), macs_per_s / 1e6);
 
-    std::thread::scope(|scope| {
-        let mut loader =
-            Loader::start(scope, songs, &transform, &contents, batch_config, config.run.step, config.num_workers);
-        while config.run.step < config.run.total_steps {
-            let num_steps = config.epoch_steps.min(config.run.total_steps - config.run.step);
-            let epoch = run_epoch(
-                &*network,
-                &objective,
-                &mut average,
-                &mut adam,
-                &mut loader,
-                &transform,
-                &mut config,
-                num_steps,
-            )?;
-            checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
-            let score =
-                |song: &Song| Ok(validate::separate_and_score(&*averaged, &transform, &song.whole()?, config.device));
-            let scores = valid.iter().map(score).collect::<Result<Vec<[Option<f64>; 4]>>>()?;
-            let known: Vec<f64> = scores.iter().flatten().flatten().copied().collect();
-            let mean = known.iter().sum::<f64>() / known.len() as f64;
-            if config.run.best_sdr_db.is_none_or(|best| mean > best) {
-                config.run.best_sdr_db = Some(mean);
-                checkpoint::save(&config.out.join("best.safetensors"), &vs, &average, &adam, &config.run)?;
-                checkpoint::save(&last, &vs, &average, &adam, &config.run)?;
-            }
-            report(&config, &epoch, &scores, mean)?;
+    /// Whether an epoch has ended and was not judged yet; so it is when a run is killed while it is being judged.
+    fn is_epoch_end(&self, run: &RunState) -> bool {
+        let is_end = run.step > 0 && (run.step.is_multiple_of(self.epoch_steps) || run.step >= run.total_steps);
+        is_end && run.history.last().is_none_or(|epoch| epoch.step < run.step)
+    }
+}
+
+/// The run in `out`, or a new one; and whether it is new.
+fn open_session(config: &TrainConfig) -> Result<(Session, bool)> {
+    let last = config.out.join("last.safetensors");
+    if !last.is_file() {
+        return Ok((Session::new(config.run.clone(), None, config.device)?, true));
+    }
+    let checkpoint = Checkpoint::open(&last)?;
+    let (total_steps, data) = (config.run.total_steps, config.run.data.clone());
+    let run = RunState { total_steps, data, ..checkpoint.state.clone() };
+    eprintln!("resuming {} at step {} of {total_steps}", last.display(), run.step);
+    if run.batch_slices != config.run.batch_slices || run.seed != config.run.seed {
+        eprintln!("batches stay as the run began: {} slices, seed {}", run.batch_slices, run.seed);
+    }
+    if run.recipe != config.run.recipe || run.learning_rate != config.run.learning_rate {
+        eprintln!("the optimizer stays as the run began: learning rate {}, {:?}", run.learning_rate, run.recipe);
+    }
+    Ok((Session::new(run, Some(&checkpoint), config.device)?, false))
+}
+
+/// Steps until the epoch ends, saving now and then.
+fn learn(session: &mut Session, config: &TrainConfig, loader: &mut Loader) -> Result<()> {
+    let run = &session.run;
+    let end = (run.step + config.epoch_steps - run.step % config.epoch_steps).min(run.total_steps);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {eta} left, {msg}")?;
+    let bar = ProgressBar::new(end - run.step).with_style(style);
+    let hop_s = session.transform.plan.hop_len() as f64 / 44_100.0;
+    let last = config.out.join("last.safetensors");
+    let mut saved = Instant::now();
+    while session.run.step < end {
+        let asked = Instant::now();
+        let batch = loader.next()?;
+        let waiting_s = asked.elapsed().as_secs_f64();
+        let step = session.step(&batch)?;
+        let (run, wall_s) = (&mut session.run, asked.elapsed().as_secs_f64());
+        let audio_s = (batch.batch_size * batch.num_slices()) as f64 * hop_s;
+        run.sums.add(&step.losses, step.gradient_norm);
+        run.sums.audio_s += audio_s;
+        run.sums.wall_s += wall_s;
+        run.sums.waiting_s += waiting_s;
+        run.audio_s += audio_s;
+        run.wall_s += wall_s;
+        run.last_learning_rate = step.learning_rate;
+        let speed = run.sums.audio_s / run.sums.wall_s;
+        bar.set_message(format!("loss {:.4}, {speed:.1} x real time", step.total()));
+        bar.inc(1);
+        if saved.elapsed().as_secs_f64() >= config.save_s || session.run.step == end {
+            session.save(&last)?;
+            saved = Instant::now();
         }
-        data.counts.tell_left_out();
-        Ok(())
-    })
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Scores the average on the songs that judge, keeps what is best, and tells of it.
+fn judge(session: &mut Session, config: &TrainConfig, data: &Data, events: &mut EventWriter) -> Result<()> {
+    let run = &session.run;
+    let mut epoch = run.sums.epoch(run.step, run.audio_s, run.wall_s, run.last_learning_rate);
+    let mut snippet: Option<Snippet> = None;
+    let mut scores = Vec::new();
+    for song in &data.valid {
+        let song = song.whole()?;
+        let mut of_song = Snippet::new(&song);
+        let mut heard = |stem: usize, channel: usize, start: usize, samples: &[f32]| {
+            of_song.hear(stem, channel, start, samples);
+        };
+        let (averaged, transform) = (&*session.averaged, &*session.transform);
+        scores.push(validate::separate_and_score(averaged, transform, &song, session.device, &mut heard));
+        snippet.get_or_insert(of_song);
+    }
+    epoch.set_scores(&scores);
+    let run = &mut session.run;
+    let is_best = epoch.mean_sdr_db.is_some_and(|mean| run.best_sdr_db.is_none_or(|best| mean > best));
+    if is_best {
+        run.best_sdr_db = epoch.mean_sdr_db;
+    }
+    run.history.push(epoch.clone());
+    run.sums = Default::default();
+    // The checkpoint that says this epoch was judged is written last: if the run is killed before, it is judged again.
+    if is_best {
+        session.save(&config.out.join("best.safetensors"))?;
+    }
+    if let Some(path) = top::path(&config.out, &epoch)
+        && top::best(&session.run.history, config.top).iter().any(|best| best.step == epoch.step)
+    {
+        fs::create_dir_all(config.out.join("top")).with_context(|| format!("cannot make {}", path.display()))?;
+        session.save(&path)?;
+    }
+    session.save(&config.out.join("last.safetensors"))?;
+    top::prune(&config.out, &session.run.history, config.top)?;
+    log_events(events, &epoch, snippet.filter(|_| is_best))?;
+    log_line(config, &epoch)?;
+    report::write(&config.out, &session.run, &session.size(), &data.counts)
+}
+
+fn log_events(events: &mut EventWriter, epoch: &Epoch, snippet: Option<Snippet>) -> Result<()> {
+    let step = epoch.step;
+    for (name, value) in &epoch.losses {
+        events.scalar(step, &format!("loss/{name}"), *value)?;
+    }
+    for (name, sdr_db) in STEMS.iter().zip(epoch.sdr_db).chain([(&"mean", epoch.mean_sdr_db)]) {
+        if let Some(sdr_db) = sdr_db {
+            events.scalar(step, &format!("sdr_db/{name}"), sdr_db)?;
+        }
+    }
+    events.scalar(step, "optimizer/learning_rate", epoch.learning_rate)?;
+    events.scalar(step, "optimizer/gradient_norm", epoch.gradient_norm)?;
+    events.scalar(step, "speed/audio_s_per_s", epoch.audio_s_per_s)?;
+    events.scalar(step, "speed/waiting", epoch.waiting)?;
+    let Some(snippet) = snippet else { return Ok(()) };
+    for (name, sound) in snippet.sounds() {
+        events.audio(step, &name, sound, 44_100)?;
+        events.image(step, &name, &crate::spectrogram::picture(sound))?;
+    }
+    Ok(())
+}
+
+fn log_line(config: &TrainConfig, epoch: &Epoch) -> Result<()> {
+    let line = epoch.line();
+    println!("{line}");
+    let path = config.out.join("log.txt");
+    let mut log = fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    writeln!(log, "{line}").with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Global SDR by stem of a song, separated with a checkpoint's network.
@@ -148,100 +258,6 @@ pub fn score_checkpoint(
     song: &WholeSong,
 ) -> Result<BTreeMap<String, f64>> {
     let network = export::open_network(checkpoint, transform)?;
-    let scores = validate::separate_and_score(&*network, transform, song, Device::Cpu);
+    let scores = validate::separate_and_score(&*network, transform, song, Device::Cpu, &mut |_, _, _, _| ());
     Ok(STEMS.iter().zip(scores).filter_map(|(name, db)| Some((name.to_string(), db?))).collect())
-}
-
-/// Means over an epoch.
-struct Epoch {
-    mse: f64,
-    mask_sum: f64,
-    waiting: f64,
-    audio_s_per_s: f64,
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of a run")]
-fn run_epoch(
-    network: &dyn Network,
-    objective: &Objective,
-    average: &mut Average,
-    adam: &mut Adam,
-    loader: &mut Loader,
-    transform: &Transform,
-    config: &mut TrainConfig,
-    num_steps: u64,
-) -> Result<Epoch> {
-    let style = "{bar:30} {pos}/{len} steps, {eta} left, {msg}";
-    let bar = ProgressBar::new(num_steps).with_style(ProgressStyle::with_template(style)?);
-    let start = Instant::now();
-    let (mut mse, mut mask_sum, mut waiting_s, mut audio_s) = (0.0, 0.0, 0.0, 0.0);
-    for _ in 0..num_steps {
-        let asked = Instant::now();
-        let batch = loader.next()?;
-        waiting_s += asked.elapsed().as_secs_f64();
-        let losses = train_step(network, objective, adam, &batch, config)?;
-        audio_s += (batch.batch_size * batch.num_slices()) as f64 * transform.plan.hop_len() as f64 / 44_100.0;
-        mse += losses.0;
-        mask_sum += losses.1;
-        config.run.step += 1;
-        average.update(config.run.step);
-        bar.set_message(format!("loss {:.4}, {:.1} x real time", losses.0, audio_s / start.elapsed().as_secs_f64()));
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let wall_s = start.elapsed().as_secs_f64();
-    config.run.audio_s += audio_s;
-    config.run.wall_s += wall_s;
-    let n = num_steps as f64;
-    Ok(Epoch { mse: mse / n, mask_sum: mask_sum / n, waiting: waiting_s / wall_s, audio_s_per_s: audio_s / wall_s })
-}
-
-/// One step; returns the two losses. Stops the run, with the last checkpoint untouched, if they are not numbers.
-pub fn train_step(
-    network: &dyn Network,
-    objective: &Objective,
-    adam: &mut Adam,
-    batch: &Batch,
-    config: &TrainConfig,
-) -> Result<(f64, f64)> {
-    let batch = batch.to_device(config.device);
-    let mode = Mode::Train { dropout_seed: config.run.seed.rotate_left(32) ^ config.run.step };
-    let parts = network.losses(&batch, mode, objective);
-    let total = &parts.total;
-    let norm = adam.step(total, learning_rate(&config.run, config.run.step), MAX_GRADIENT_NORM);
-    let part = |name| parts.parts.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, value)| value.double_value(&[]));
-    let losses = (part("mse"), part("mask-sum"));
-    if !(norm.is_finite() && losses.0.is_finite()) {
-        bail!(
-            "step {}: loss {} with a gradient of norm {norm}: not a number; the last checkpoint is intact",
-            config.run.step,
-            losses.0
-        );
-    }
-    Ok(losses)
-}
-
-fn report(config: &TrainConfig, epoch: &Epoch, scores: &[[Option<f64>; 4]], mean: f64) -> Result<()> {
-    let run = &config.run;
-    let mut line = format!(
-        "step {:6}  {:6.2} h heard  {:5.2} h spent  loss {:.4}  mask sum {:.4}  {:5.1} x real time  waiting {:2.0} %  SDR",
-        run.step,
-        run.audio_s / 3600.0,
-        run.wall_s / 3600.0,
-        epoch.mse,
-        epoch.mask_sum,
-        epoch.audio_s_per_s,
-        100.0 * epoch.waiting
-    );
-    for (stem_idx, name) in STEMS.iter().enumerate() {
-        let known: Vec<f64> = scores.iter().filter_map(|s| s[stem_idx]).collect();
-        if !known.is_empty() {
-            line += &format!("  {name} {:.2}", known.iter().sum::<f64>() / known.len() as f64);
-        }
-    }
-    line += &format!("  mean {mean:.2} dB");
-    println!("{line}");
-    let path = config.out.join("log.txt");
-    let mut log = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-    writeln!(log, "{line}").with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,24 +1,22 @@
 //! The loop as a whole, on a small network and songs of noise.
 
-use crate::adam::Adam;
 use crate::augment::Augmentation;
-use crate::average::Average;
 use crate::batch::Batch;
-use crate::checkpoint::{self, Checkpoint, RunState};
-use crate::data::DataConfig;
+use crate::checkpoint::{Checkpoint, RunState};
 use crate::draw::Drawing;
 use crate::example::{Contents, ExampleMaker};
+use crate::history::Sums;
 use crate::loader::{BatchConfig, Loader, make_batch};
-use crate::loss::Objective;
-use crate::network::{Layout, Network};
+use crate::network::Network;
+use crate::recipe::Recipe;
+use crate::session::Session;
 use crate::songs::Song;
 use crate::stem::Stem;
 use crate::stems::{Known, Shares};
-use crate::train;
 use crate::transform::Transform;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::sync::Arc;
-use tch::{Device, Tensor, nn};
+use tch::{Device, nn};
 
 fn batch_config() -> BatchConfig {
     let drawing = Drawing { shares: Shares([0.5, 0.3, 0.2]), augmentation: Augmentation::default() };
@@ -61,12 +59,11 @@ fn run_state() -> RunState {
         batch_slices: 120,
         seed: 11,
         data: vec![],
+        recipe: Recipe::default(),
+        last_learning_rate: 0.0,
+        history: vec![],
+        sums: Sums::default(),
     }
-}
-
-fn config(run: RunState) -> train::TrainConfig {
-    let (data, drawing, out) = (DataConfig::default(), batch_config().drawing, "unused".into());
-    train::TrainConfig { data, published: None, drawing, out, run, epoch_steps: 1, num_workers: 1, device: Device::Cpu }
 }
 
 fn transform() -> Arc<Transform> {
@@ -77,69 +74,33 @@ fn network_of(vs: &nn::VarStore, transform: &Arc<Transform>) -> Box<dyn Network>
     run_state().network.build(&vs.root(), transform).unwrap()
 }
 
-fn maker<'a>(transform: &'a Transform, network: &dyn Network) -> ExampleMaker<'a> {
-    ExampleMaker::new(transform, Contents::of(network))
+fn session(checkpoint: Option<&Checkpoint>) -> Session {
+    let run = checkpoint.map_or_else(run_state, |checkpoint| checkpoint.state.clone());
+    Session::new(run, checkpoint, Device::Cpu).unwrap()
 }
 
-fn steps(network: &dyn Network, adam: &mut Adam, config: &mut train::TrainConfig, batches: &[Batch]) -> Vec<f64> {
-    let objective = Objective::new(Default::default(), &transform(), Layout::Grid, Device::Cpu).unwrap();
-    batches
-        .iter()
-        .map(|batch| {
-            let loss = train::train_step(network, &objective, adam, batch, config).unwrap().0;
-            config.run.step += 1;
-            loss
-        })
-        .collect()
-}
-
-fn values(vs: &nn::VarStore) -> Vec<(String, Vec<f32>)> {
-    let flat = |t: Tensor| Vec::<f32>::try_from(t.detach().reshape([-1]).to_kind(tch::Kind::Float)).unwrap();
-    let mut values: Vec<_> = vs.variables().into_iter().map(|(n, t)| (n, flat(t))).collect();
-    values.sort_by(|a, b| a.0.cmp(&b.0));
-    values
+fn losses(session: &mut Session, batches: &[Batch]) -> Vec<f64> {
+    batches.iter().map(|batch| session.step(batch).unwrap().total()).collect()
 }
 
 #[test]
 fn a_resumed_run_is_the_same_run() {
     tch::set_num_threads(1);
-    let transform = transform();
-    let songs = songs();
-    let network = network_of(&nn::VarStore::new(Device::Cpu), &transform);
-    let mut maker = maker(&transform, &*network);
+    let mut whole = session(None);
+    whole.set_statistics(&songs(), batch_config()).unwrap();
+    let (transform, songs, contents) = (whole.transform.clone(), songs(), whole.contents());
+    let mut maker = ExampleMaker::new(&transform, contents);
     let batches: Vec<Batch> =
         (0..6).map(|i| make_batch(&songs, &transform, &mut maker, batch_config(), i).unwrap()).collect();
-
-    tch::manual_seed(2);
-    let vs = nn::VarStore::new(Device::Cpu);
-    let network = network_of(&vs, &transform);
-    let averaged_vs = nn::VarStore::new(Device::Cpu);
-    network_of(&averaged_vs, &transform);
-    let mut average = Average::new(&vs, &averaged_vs);
-    let (mut adam, mut config) = (Adam::new(&vs), config(run_state()));
-    steps(&*network, &mut adam, &mut config, &batches[..3]);
-    average.update(3);
+    losses(&mut whole, &batches[..3]);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("last.safetensors");
-    checkpoint::save(&path, &vs, &average, &adam, &config.run).unwrap();
-    let losses = steps(&*network, &mut adam, &mut config, &batches[3..]);
-    average.update(6);
-
-    tch::manual_seed(99);
-    let resumed_vs = nn::VarStore::new(Device::Cpu);
-    let resumed = network_of(&resumed_vs, &transform);
-    let mut adam = Adam::new(&resumed_vs);
-    let resumed_averaged_vs = nn::VarStore::new(Device::Cpu);
-    network_of(&resumed_averaged_vs, &transform);
-    let mut average = Average::new(&resumed_vs, &resumed_averaged_vs);
-    let checkpoint = Checkpoint::open(&path).unwrap();
-    checkpoint.restore(&resumed_vs, &mut average, &mut adam).unwrap();
-    config.run = checkpoint.state.clone();
-    assert_eq!(losses, steps(&*resumed, &mut adam, &mut config, &batches[3..]));
-    average.update(6);
-    assert_eq!(values(&vs), values(&resumed_vs));
-    assert_eq!(values(&averaged_vs), values(&resumed_averaged_vs));
-    assert_ne!(values(&vs), values(&averaged_vs));
+    whole.save(&path).unwrap();
+    let mut resumed = session(Some(&Checkpoint::open(&path).unwrap()));
+    assert_eq!(whole.values(), resumed.values());
+    assert_eq!(losses(&mut whole, &batches[3..]), losses(&mut resumed, &batches[3..]));
+    assert_eq!(whole.values(), resumed.values());
+    assert_eq!(whole.run, resumed.run);
 }
 
 #[test]
@@ -162,19 +123,18 @@ fn batches_depend_on_seed_and_index_alone() {
 
 #[test]
 fn a_gradient_that_is_no_number_stops_the_run_and_spoils_nothing() {
-    let transform = transform();
-    let vs = nn::VarStore::new(Device::Cpu);
-    let network = network_of(&vs, &transform);
-    let mut batch = make_batch(&songs(), &transform, &mut maker(&transform, &*network), batch_config(), 0).unwrap();
-    let objective = Objective::new(Default::default(), &transform, Layout::Grid, Device::Cpu).unwrap();
-    let (mut adam, config) = (Adam::new(&vs), config(run_state()));
+    let mut session = session(None);
+    let (transform, contents) = (session.transform.clone(), session.contents());
+    let mut maker = ExampleMaker::new(&transform, contents);
+    let mut batch = make_batch(&songs(), &transform, &mut maker, batch_config(), 0).unwrap();
     batch.forms.linear = &batch.forms.linear * f64::NAN;
-    let trained =
-        |vs: &nn::VarStore| values(vs).into_iter().filter(|(n, _)| !n.contains("running")).collect::<Vec<_>>();
-    let before = trained(&vs);
-    let error = train::train_step(&*network, &objective, &mut adam, &batch, &config).unwrap_err().to_string();
-    assert!(error.contains("not a number"), "{error}");
-    assert_eq!(before, trained(&vs));
+    let trained = |session: &Session| {
+        session.values().into_iter().filter(|(name, _)| !name.contains("running")).collect::<Vec<_>>()
+    };
+    let before = trained(&session);
+    let error = session.step(&batch).unwrap_err().to_string();
+    assert!(error.contains("step 0 (batch 0): the loss mse is NaN"), "{error}");
+    assert_eq!((before, 0), (trained(&session), session.run.step));
 }
 
 #[test]

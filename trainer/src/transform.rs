@@ -20,7 +20,7 @@ impl Transform {
     /// # Errors
     /// If it is not written as one, or cannot be computed.
     pub fn new(name: &str) -> Result<Self> {
-        Self::of_design(name, name.parse().with_context(|| format!("transform {name:?}"))?)
+        Self::of_design(name, crate::train::design(name)?)
     }
 
     /// A transform of a design under a name.

@@ -11,6 +11,9 @@ use slicqt::{OverlapAdd, Slicer};
 use std::collections::VecDeque;
 use tch::{Device, Tensor, no_grad};
 
+/// Gets every piece of every estimate: stem, channel, the sample of the song at which it starts, samples.
+pub type Listener<'a> = &'a mut dyn FnMut(usize, usize, usize, &[f32]);
+
 /// Slices that go through the network in one call; the result does not depend on it.
 const BLOCK_SLICES: usize = 24;
 
@@ -21,6 +24,7 @@ pub fn separate_and_score(
     transform: &Transform,
     song: &WholeSong,
     device: Device,
+    heard: Listener,
 ) -> [Option<f64>; 4] {
     let (plan, contents) = (&transform.plan, Contents::of(network));
     let (layout, positions) = (contents.layout, contents.layout.num_positions(transform));
@@ -77,6 +81,7 @@ pub fn separate_and_score(
                     plan.inverse_into(&masked, &mut slice, &mut scratch);
                     overlap_adds[stem * 2 + channel].add_into(&slice, &mut hop_out);
                     let Some(start) = (slice_idx * hop_len).checked_sub(delay * hop_len) else { continue };
+                    heard(stem, channel, start, &hop_out);
                     let Some(truth) = &song.stems[stem] else { continue };
                     for (estimate, truth) in hop_out.iter().zip(&truth[start.min(truth.len())..]) {
                         signal[stem] += (truth[channel] as f64).powi(2);

@@ -4,6 +4,7 @@
 mod apt;
 mod bundle;
 mod demo;
+mod first_model;
 mod onnxruntime;
 mod process;
 mod python;
@@ -41,6 +42,22 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Search for the best settings of a network: sets up libtorch, then passes all arguments to `trainer tune`
+    #[command(disable_help_flag = true)]
+    Tune {
+        /// Arguments of `trainer tune`; `cargo xtask tune --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Print how fast a network learns here: sets up libtorch, then passes all arguments to `trainer bench`
+    #[command(disable_help_flag = true)]
+    TrainBench {
+        /// Arguments of `trainer bench`; `cargo xtask train-bench --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Make a small model from nothing in ten minutes: compose songs, train on them, export, check
+    FirstModel,
     /// Turn a checkpoint into a model folder: sets up libtorch, then passes all arguments to `trainer export`
     #[command(disable_help_flag = true)]
     Export {
@@ -74,6 +91,12 @@ fn main() -> anyhow::Result<()> {
             demo::run(song)
         }
         Command::Train { args } => train::run("train", &args),
+        Command::Tune { args } => train::run("tune", &args),
+        Command::TrainBench { args } => train::run("bench", &args),
+        Command::FirstModel => {
+            setup()?;
+            first_model::run()
+        }
         Command::Export { args } => {
             setup()?; // the parity check runs the graph
             train::run("export", &args)

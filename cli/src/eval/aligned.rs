@@ -1,0 +1,35 @@
+//! Streams that answer each other later or earlier, and in other portions.
+
+use std::collections::VecDeque;
+
+use metrics::Stereo;
+
+/// A queue for each stream, `[stream][row][channel]`, all of the same rows.
+pub struct Aligned {
+    queues: Vec<Vec<[VecDeque<f32>; 2]>>,
+}
+
+impl Aligned {
+    pub fn new(num_streams: usize, num_rows: usize) -> Aligned {
+        Aligned { queues: vec![vec![Default::default(); num_rows]; num_streams] }
+    }
+
+    /// The next samples of one stream, `[row][channel][sample]`.
+    pub fn push(&mut self, stream: usize, rows: &[Stereo]) {
+        for (queue, samples) in self.queues[stream].iter_mut().flatten().zip(rows.iter().flatten()) {
+            queue.extend(samples);
+        }
+    }
+
+    /// Hands over what all streams have: `[stream][row][channel][sample]`.
+    pub fn drain(&mut self, sink: impl FnOnce(&[Vec<Stereo>])) {
+        let len = self.queues.iter().flatten().map(|row| row[0].len()).min().unwrap_or(0);
+        if len == 0 {
+            return;
+        }
+        let take = |row: &mut [VecDeque<f32>; 2]| row.each_mut().map(|queue| queue.drain(..len).collect());
+        let streams: Vec<Vec<Stereo>> =
+            self.queues.iter_mut().map(|stream| stream.iter_mut().map(take).collect()).collect();
+        sink(&streams);
+    }
+}

@@ -1,0 +1,237 @@
+//! One song through the streaming separation, and everything that is measured on the way.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use audio::{SdrMeter, StemFolder};
+use indicatif::ProgressBar;
+use metrics::{BssEval, Config, Ratios, Stereo};
+use separator::FileSeparator;
+use slicqt::Plan;
+
+use super::aligned::Aligned;
+use super::stems::Judged;
+use crate::eval::museval_json;
+use crate::installation::Installation;
+use crate::oracle::{Oracle, OracleMask};
+use crate::report::{Measured, Score, SongReport};
+
+/// Samples read at a time.
+const BLOCK_LEN: usize = 16_384;
+
+/// What is measured.
+pub struct Measures {
+    /// Not only the global SDR.
+    pub is_bss_eval: bool,
+    /// The bound that knows the true stems, if wanted.
+    pub oracle: Option<OracleMask>,
+}
+
+/// A song's scores, and what museval would write about it.
+pub struct Outcome {
+    pub report: SongReport,
+    pub museval_json: Option<String>,
+}
+
+/// Separates the song and measures its stems, those of the oracle, and the mix in their place.
+pub fn evaluate(
+    installation: &Installation,
+    rows: &[Judged],
+    measures: &Measures,
+    song: &StemFolder,
+    bar: &ProgressBar,
+) -> Result<Outcome> {
+    let mut reader = song.reader()?;
+    let sample_rate_hz = reader.sample_rate_hz();
+    let pipeline = installation.pipeline()?;
+    // At another rate, the model's transform has other bins: no bound for the model.
+    let oracle = measures.oracle.filter(|_| pipeline.sample_rate_hz() == sample_rate_hz);
+    let mut oracle = oracle.map(|mask| OracleStream::new(pipeline.plan(), rows.len(), mask));
+    let mut separator = FileSeparator::new(pipeline, f64::from(sample_rate_hz));
+
+    let num_sets = 1 + usize::from(oracle.is_some());
+    let mut meters = Meters::new(rows.len(), num_sets, measures.is_bss_eval.then_some(sample_rate_hz));
+    // The true stems come first, then the estimates, then those of the oracle.
+    let mut aligned = Aligned::new(1 + num_sets, rows.len());
+    let mut block: [Stereo; 4] = Default::default();
+    let mut mix = Stereo::default();
+    let (mut num_samples, mut separation_time) = (0, Duration::ZERO);
+    loop {
+        let len = reader.read_block(BLOCK_LEN, &mut block)?;
+        let truth: Vec<Stereo> = rows.iter().map(|row| sum(&block, &row.truth)).collect();
+        aligned.push(0, &truth);
+        if let Some(oracle) = &mut oracle {
+            oracle.push(&truth, &mut |estimates| aligned.push(2, estimates));
+        }
+        sum_into(&block, &[0, 1, 2, 3], &mut mix);
+        let start = Instant::now();
+        let mut separated_time = Duration::ZERO;
+        let mut sink = |separated: &[Stereo]| {
+            let start = Instant::now();
+            let estimates: Vec<Stereo> = rows.iter().map(|row| sum(separated, &row.estimate)).collect();
+            aligned.push(1, &estimates);
+            separated_time += start.elapsed();
+        };
+        if len == 0 {
+            separator.finish(&mut sink)?;
+            separation_time += start.elapsed().saturating_sub(separated_time);
+            break;
+        }
+        separator.push([&mix[0], &mix[1]], &mut sink)?;
+        separation_time += start.elapsed().saturating_sub(separated_time);
+        aligned.drain(|stems| meters.add(stems));
+        num_samples += len as u64;
+        bar.set_position(num_samples);
+    }
+    if let Some(oracle) = &mut oracle {
+        oracle.finish(num_samples, &mut |estimates| aligned.push(2, estimates));
+    }
+    aligned.drain(|stems| meters.add(stems));
+
+    if measures.is_bss_eval {
+        bar.set_message("BSSEval");
+    }
+    let seconds = num_samples as f64 / f64::from(sample_rate_hz);
+    let (scores, windows) = meters.finish();
+    let museval_json = windows.map(|windows| {
+        let targets = rows.iter().zip(&windows).filter_map(|(row, w)| Some((row.name.as_str(), w.as_deref()?)));
+        museval_json::text(targets)
+    });
+    let scores = rows.iter().zip(scores).filter_map(|(row, score)| Some((row.name.clone(), score?))).collect();
+    let names = rows.iter().map(|row| row.name.clone()).collect();
+    let report = SongReport::new(song.name(), seconds, separation_time.as_secs_f64(), names, scores);
+    Ok(Outcome { report, museval_json })
+}
+
+/// Everything that is measured, row by row.
+struct Meters {
+    /// `[set][row]`
+    sdr: Vec<Vec<SdrMeter>>,
+    /// `[row]`
+    mix_sdr: Vec<SdrMeter>,
+    bss_eval: Option<BssEval>,
+}
+
+impl Meters {
+    fn new(num_rows: usize, num_sets: usize, bss_eval_rate_hz: Option<u32>) -> Meters {
+        // Of a single stem there is nothing to tell apart.
+        let bss_eval = bss_eval_rate_hz.filter(|_| num_rows > 1);
+        Meters {
+            sdr: vec![vec![SdrMeter::new(); num_rows]; num_sets],
+            mix_sdr: vec![SdrMeter::new(); num_rows],
+            bss_eval: bss_eval.map(|rate_hz| BssEval::new(Config::museval(num_rows, num_sets, rate_hz))),
+        }
+    }
+
+    /// `stems`: `[truth, estimates, oracle][row][channel][sample]`.
+    fn add(&mut self, stems: &[Vec<Stereo>]) {
+        let (truth, sets) = stems.split_first().expect("the true stems come first");
+        let all: Vec<usize> = (0..truth.len()).collect();
+        let mix = sum(truth, &all);
+        for (row, truth) in truth.iter().enumerate() {
+            for (meters, estimates) in self.sdr.iter_mut().zip(sets) {
+                meters[row].add([&truth[0], &truth[1]], [&estimates[row][0], &estimates[row][1]]);
+            }
+            self.mix_sdr[row].add([&truth[0], &truth[1]], [&mix[0], &mix[1]]);
+        }
+        if let Some(bss_eval) = &mut self.bss_eval {
+            let sets: Vec<&[Stereo]> = sets.iter().map(Vec::as_slice).collect();
+            bss_eval.add(truth, &sets);
+        }
+    }
+
+    /// The scores of each row, and the windows of the estimates.
+    fn finish(self) -> (Vec<Option<Score>>, Option<Vec<metrics::SourceScores>>) {
+        let mut bss = self.bss_eval.map(BssEval::finish);
+        let medians =
+            |source: Option<&metrics::SourceScores>| source.and_then(|windows| Some(Ratios::median(windows.as_ref()?)));
+        let scores = (0..self.mix_sdr.len()).map(|row| {
+            let of_set = |set: usize| {
+                let bss = bss.as_ref().map(|scores| &scores.sets[set][row]);
+                Some(Measured::new(self.sdr.get(set)?[row].sdr_db()?, medians(bss)))
+            };
+            let of_mix = medians(bss.as_ref().map(|scores| &scores.mix[row]));
+            let oracle = if self.sdr.len() > 1 { of_set(1) } else { None };
+            Score::new(of_set(0)?, Measured::new(self.mix_sdr[row].sdr_db()?, of_mix), oracle)
+        });
+        let scores = scores.collect();
+        (scores, bss.as_mut().map(|scores| scores.sets.swap_remove(0)))
+    }
+}
+
+/// The oracle over a song: its hops, and its delay cut off.
+struct OracleStream {
+    oracle: Oracle,
+    hop_len: usize,
+    /// `[row][channel][sample]`, the hop being filled.
+    hop: Vec<Stereo>,
+    /// Samples that come out before the song's first.
+    num_early: usize,
+    num_given: u64,
+}
+
+impl OracleStream {
+    fn new(plan: &Arc<Plan>, num_rows: usize, mask: OracleMask) -> OracleStream {
+        let oracle = Oracle::new(Arc::clone(plan), num_rows, mask);
+        let num_early = oracle.delay_samples();
+        OracleStream {
+            oracle,
+            hop_len: plan.hop_len(),
+            hop: vec![Stereo::default(); num_rows],
+            num_early,
+            num_given: 0,
+        }
+    }
+
+    fn push(&mut self, truth: &[Stereo], sink: &mut dyn FnMut(&[Stereo])) {
+        let mut start = 0;
+        while start < truth[0][0].len() {
+            let end = truth[0][0].len().min(start + self.hop_len - self.hop[0][0].len());
+            for (hop, truth) in self.hop.iter_mut().flatten().zip(truth.iter().flatten()) {
+                hop.extend_from_slice(&truth[start..end]);
+            }
+            start = end;
+            if self.hop[0][0].len() == self.hop_len {
+                self.process_hop(u64::MAX, sink);
+            }
+        }
+    }
+
+    /// Gives the rest: together as many samples as the song has.
+    fn finish(&mut self, num_samples: u64, sink: &mut dyn FnMut(&[Stereo])) {
+        while self.num_given < num_samples {
+            self.hop.iter_mut().flatten().for_each(|hop| hop.resize(self.hop_len, 0.0));
+            self.process_hop(num_samples, sink);
+        }
+    }
+
+    fn process_hop(&mut self, num_samples: u64, sink: &mut dyn FnMut(&[Stereo])) {
+        let estimates = self.oracle.process_hop(&self.hop);
+        let start = self.num_early.min(self.hop_len);
+        let len = (num_samples - self.num_given).min((self.hop_len - start) as u64) as usize;
+        let inside: Vec<Stereo> =
+            estimates.iter().map(|stem| stem.each_ref().map(|x| x[start..start + len].to_vec())).collect();
+        self.num_early -= start;
+        self.num_given += len as u64;
+        self.hop.iter_mut().flatten().for_each(Vec::clear);
+        sink(&inside);
+    }
+}
+
+/// The sum of some stems of `[stem][channel][sample]`.
+fn sum(stems: &[Stereo], stem_idxs: &[usize]) -> Stereo {
+    let mut sum = Stereo::default();
+    sum_into(stems, stem_idxs, &mut sum);
+    sum
+}
+
+fn sum_into(stems: &[Stereo], stem_idxs: &[usize], sum: &mut Stereo) {
+    for (channel_idx, sum) in sum.iter_mut().enumerate() {
+        sum.clear();
+        sum.resize(stems[0][channel_idx].len(), 0.0);
+        for stem_idx in stem_idxs {
+            sum.iter_mut().zip(&stems[*stem_idx][channel_idx]).for_each(|(sum, x)| *sum += x);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The options of a training run.
+
+use crate::augment::Augmentation;
+use crate::checkpoint::RunState;
+use crate::cuda;
+use crate::data::DataConfig;
+use crate::draw::Drawing;
+use crate::loss::LossWeights;
+use crate::network::NetworkConfig;
+use crate::recipe::Recipe;
+use crate::stems::Shares;
+use crate::train::TrainConfig;
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::path::PathBuf;
+use tch::Device;
+
+/// Options of `trainer train`.
+#[derive(Args, Clone)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub data: DataConfig,
+    /// Folder for checkpoints, log and report; a run that lies there goes on
+    #[arg(long, default_value = "work/train", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Compute on the CPU even if CUDA is there
+    #[arg(long)]
+    pub cpu: bool,
+    /// Threads that make batches ahead [default: 1, with a GPU one for each other core]
+    #[arg(long, value_name = "NUMBER")]
+    pub workers: Option<usize>,
+    /// Seed of weights and batches: the same seed and options give the same network
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub seed: u64,
+
+    /// Network and its settings, NAME or NAME:KEY=VALUE,... (see below)
+    #[arg(long, default_value = "first", help_heading = "Network")]
+    pub network: NetworkConfig,
+    /// Transform: bark-262 (fine, 410 ms slices), mel-32 (coarse, 46 ms slices), or a specification, as
+    /// bark:96:32:slice=4096 or stft:2048:512
+    #[arg(long, default_value = "bark-262", help_heading = "Network", value_name = "NAME")]
+    pub transform: String,
+    /// State dict (.pth or .safetensors) of published weights that a new run of `cdae` starts from
+    #[arg(long, help_heading = "Network", value_name = "FILE")]
+    pub published: Option<PathBuf>,
+    /// Losses and their weights, NAME=WEIGHT,... (see below)
+    #[arg(long, default_value_t, help_heading = "Network")]
+    pub loss: LossWeights,
+    /// Output channels of the four encoder stages of `first`, as 32,64,96,128
+    #[arg(long, value_delimiter = ',', help_heading = "Network")]
+    pub channels: Option<Vec<usize>>,
+    /// Width of the LSTM of `first`
+    #[arg(long, help_heading = "Network", value_name = "WIDTH")]
+    pub hidden: Option<usize>,
+    /// Width of the projection before the LSTM of `first`
+    #[arg(long, help_heading = "Network", value_name = "WIDTH")]
+    pub projection: Option<usize>,
+    /// Layers of the LSTM of `first`
+    #[arg(long, help_heading = "Network", value_name = "NUMBER")]
+    pub layers: Option<usize>,
+
+    /// Steps of the whole run
+    #[arg(long, default_value_t = 4000, help_heading = "Length", value_name = "STEPS")]
+    pub steps: u64,
+    /// Steps between two validations
+    #[arg(long, default_value_t = 250, help_heading = "Length", value_name = "STEPS",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub epoch_steps: u64,
+    /// Slices of a batch (slices follow each other at half their length)
+    #[arg(long, default_value_t = 128, help_heading = "Length", value_name = "SLICES")]
+    pub batch_slices: usize,
+    /// Shortest and longest piece of music in a batch, in seconds
+    #[arg(long, num_args = 2, default_values_t = [2.0, 6.0], help_heading = "Length", value_names = ["FROM", "TO"])]
+    pub chunk_s: Vec<f64>,
+    /// Seconds between checkpoints within an epoch: as much is lost at most when the run is killed
+    #[arg(long, default_value_t = 300.0, help_heading = "Length", value_name = "SECONDS")]
+    pub save_s: f64,
+    /// Best checkpoints that are kept in OUT/top
+    #[arg(long, default_value_t = 3, help_heading = "Length", value_name = "NUMBER")]
+    pub top: usize,
+
+    /// Highest learning rate
+    #[arg(long, default_value_t = 1.5e-3, help_heading = "Optimizer", value_name = "RATE")]
+    pub learning_rate: f64,
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How often an example's accompaniment comes from songs of each kind: stems all known; bass inside other; vocals
+    /// known apart only. Kinds that no song is of are left out
+    #[arg(
+        long,
+        default_value_t,
+        value_name = "KIND=SHARE,...",
+        help_heading = "Augmentation (0 turns a kind off; --no-augmentation all of them)"
+    )]
+    pub shares: Shares,
+    #[command(flatten)]
+    pub augmentation: Augmentation,
+}
+
+/// What `--help` says after the options; the list of networks follows.
+pub const HELP: &str = "\
+What you need is a folder of songs. Each song is a folder with vocals, drums, bass and other as wav, flac or ogg at
+44.1 kHz. A stem that a song does not have must be left out of \"stems\" in its song.json; a song without bass is taken
+to have it inside other. A folder with nothing but vocals and mix (or mixture) is a song of which only vocals are known.
+A song that cannot be read is named, left out and counted. Of MUSDB18-HQ name the folder that holds train and test.
+No songs? `cargo xtask synth --out work/songs` makes some.
+
+What you get in --out: best.safetensors (what to export), last.safetensors (what the run goes on from), top/ (the best
+few), report.md with pictures, log.txt, and tensorboard/ (`tensorboard --logdir OUT`). Stop the run whenever you like and
+give the same command again: it goes on, with the same batches, as if it had never stopped.
+
+Examples:
+  cargo xtask train --data stems/train --valid stems/valid
+      the defaults: the network `first`, 4000 steps, judged every 250
+  cargo xtask train --data MUSDB18-HQ --data work/songs=0.3 --out work/big --steps 100000 --workers 6
+      86 songs of MUSDB18-HQ, judged by its 14 validation songs; three examples in thirteen from other songs
+  cargo xtask train --data songs --transform mel-32 --channels 8,12,16,24 --hidden 64 --steps 500 --epoch-steps 100
+      a small network in a few minutes
+  cargo xtask export --checkpoint work/train/best.safetensors --out models/mine --licence CC0-1.0
+      a model folder for the plugin
+
+Networks:
+";
+
+impl TrainArgs {
+    /// Sets an option by its name without dashes, or a setting of the network as `network.KEY`.
+    ///
+    /// # Errors
+    /// If there is no such option, or it does not take this value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let json = || serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        let expected = |error: &dyn std::fmt::Display| anyhow!("{name} = {value}: {error}");
+        match name {
+            "learning-rate" => self.learning_rate = value.parse().map_err(|error| expected(&error))?,
+            "batch-slices" => self.batch_slices = value.parse().map_err(|error| expected(&error))?,
+            "transform" => self.transform = value.to_owned(),
+            "loss" => self.loss = value.parse().map_err(|error| expected(&error))?,
+            "network" => {
+                let chosen: NetworkConfig = value.parse().map_err(|error| expected(&error))?;
+                let settings = std::mem::replace(&mut self.network, chosen).settings;
+                self.network.settings.extend(settings);
+            }
+            _ if name.starts_with("network.") => {
+                let key = name.trim_start_matches("network.");
+                self.network.settings.insert(key.to_owned(), json());
+            }
+            _ => {
+                let key = name.replace('-', "_");
+                let is_set = set_field(&mut self.recipe, &key, json()).map_err(|error| expected(&error))?
+                    || set_field(&mut self.augmentation, &key, json()).map_err(|error| expected(&error))?;
+                if !is_set {
+                    bail!(
+                        "{name} is no option that can be searched: expected learning-rate, batch-slices, transform, \
+                        loss, network, network.KEY, or one of the optimizer's or the augmentation's (see --help)"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the options amount to.
+    ///
+    /// # Errors
+    /// If they do not fit together.
+    pub fn config(&self) -> Result<TrainConfig> {
+        let mut network = self.network.clone();
+        let mut set = |name: &str, value: Option<serde_json::Value>| {
+            value.map(|value| network.settings.insert(name.to_owned(), value));
+        };
+        set("channels", self.channels.clone().map(Into::into));
+        set("projection_len", self.projection.map(Into::into));
+        set("hidden_len", self.hidden.map(Into::into));
+        set("num_layers", self.layers.map(Into::into));
+        let (from, to) = (self.chunk_s[0], self.chunk_s[1]);
+        if !(from > 0.0 && to >= from && to <= 60.0) {
+            bail!("--chunk-s: expected two lengths of up to 60 s, the shorter first, got {from} {to}");
+        }
+        let device = if self.cpu { Device::Cpu } else { cuda::best_device() };
+        let num_cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let num_workers = self.workers.unwrap_or(if device.is_cuda() { num_cores.saturating_sub(1) } else { 1 });
+        Ok(TrainConfig {
+            run: RunState {
+                network,
+                loss: self.loss.clone(),
+                transform: self.transform.clone(),
+                total_steps: self.steps,
+                step: 0,
+                audio_s: 0.0,
+                wall_s: 0.0,
+                best_sdr_db: None,
+                learning_rate: self.learning_rate,
+                batch_slices: self.batch_slices,
+                seed: self.seed,
+                data: self.data.data.iter().map(|d| d.path.display().to_string()).collect(),
+                recipe: self.recipe.clone(),
+                last_learning_rate: 0.0,
+                history: vec![],
+                sums: Default::default(),
+            },
+            data: self.data.clone(),
+            drawing: Drawing { shares: self.shares, augmentation: self.augmentation.resolved() },
+            chunk_s: (from, to),
+            published: self.published.clone(),
+            out: self.out.clone(),
+            epoch_steps: self.epoch_steps,
+            save_s: self.save_s,
+            top: self.top,
+            num_workers: num_workers.max(1),
+            device,
+        })
+    }
+}
+
+/// Sets a field by its name; whether there is one.
+fn set_field<T: Serialize + DeserializeOwned>(options: &mut T, key: &str, value: Value) -> serde_json::Result<bool> {
+    let mut fields = serde_json::to_value(&*options)?;
+    let Some(field) = fields.get_mut(key) else { return Ok(false) };
+    *field = value;
+    *options = serde_json::from_value(fields)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        train: TrainArgs,
+    }
+
+    #[test]
+    fn options_are_set_by_name_and_the_others_stay() {
+        let mut args =
+            Alone::parse_from(["x", "--data", "songs=2", "--steps", "7", "--network", "first:hidden_len=9"]).train;
+        args.set("learning-rate", "2e-3").unwrap();
+        args.set("network.hidden_len", "12").unwrap();
+        args.set("optimizer", "adamw").unwrap();
+        let config = args.config().unwrap();
+        assert_eq!((config.run.learning_rate, config.run.total_steps), (2e-3, 7));
+        assert_eq!(config.run.network.settings["hidden_len"], 12);
+        assert_eq!(config.run.recipe, Recipe { optimizer: crate::recipe::Optimizer::Adamw, ..Recipe::default() });
+        assert_eq!(config.data.data[0].weight, 2.0);
+        let error = format!("{:#}", args.set("speling", "1").unwrap_err());
+        assert!(error.contains("speling is no option"), "{error}");
+        assert!(args.set("batch-slices", "many").is_err());
+        assert!(args.set("clip", "tight").is_err());
+    }
+}

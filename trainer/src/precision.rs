@@ -1,0 +1,47 @@
+//! The forward pass in bf16: torch's autocast, which `tch` offers on CUDA only and in half precision only.
+
+use crate::recipe::Precision;
+use tch::Device;
+
+// Declared in ATen/autocast_mode.h (`at::autocast`), exported by libtorch_cpu. Both enums have one byte:
+// c10::DeviceType CPU 0, CUDA 1; c10::ScalarType BFloat16 15.
+unsafe extern "C" {
+    #[link_name = "_ZN2at8autocast18set_autocast_dtypeEN3c1010DeviceTypeENS1_10ScalarTypeE"]
+    fn set_autocast_dtype(device_type: i8, scalar_type: i8);
+    #[link_name = "_ZN2at8autocast20set_autocast_enabledEN3c1010DeviceTypeEb"]
+    fn set_autocast_enabled(device_type: i8, enabled: bool);
+    #[link_name = "_ZN2at8autocast11clear_cacheEv"]
+    fn clear_cache();
+}
+
+const BFLOAT16: i8 = 15;
+
+/// Whether the forward pass is to run in bf16 on this device.
+pub fn is_bf16(precision: Precision, device: Device) -> bool {
+    match precision {
+        Precision::F32 => false,
+        Precision::Bf16 => device != Device::Mps,
+        // Every GPU that the CUDA 13 of this libtorch knows has bf16 (compute capability 7.5 emulates it).
+        Precision::Auto => device.is_cuda(),
+    }
+}
+
+/// Runs `forward`, its multiplications in bf16 if asked.
+pub fn with_precision<T>(bf16: bool, device: Device, forward: impl FnOnce() -> T) -> T {
+    if !bf16 {
+        return forward();
+    }
+    let device_type = if device.is_cuda() { 1 } else { 0 };
+    // SAFETY: these set thread-local switches of libtorch, and the arguments are values of its enums.
+    unsafe {
+        set_autocast_dtype(device_type, BFLOAT16);
+        set_autocast_enabled(device_type, true);
+    }
+    let result = forward();
+    // SAFETY: as above; the cache holds copies of weights that the next step will have changed.
+    unsafe {
+        set_autocast_enabled(device_type, false);
+        clear_cache();
+    }
+    result
+}

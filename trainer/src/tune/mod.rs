@@ -1,0 +1,153 @@
+//! Searching for settings: trials of a few steps each, chosen by a tree-structured Parzen estimator from what the
+//! earlier ones scored; those below the median of the others at the same step are given up.
+
+mod results;
+mod space;
+
+use crate::history::Epoch;
+use crate::options::TrainArgs;
+use crate::train::{self, Control};
+use anyhow::{Context, Result, bail, ensure};
+use optimizer::parameter::ParamId;
+use optimizer::prelude::*;
+use optimizer::storage::JournalStorage;
+use space::Space;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Options of `trainer tune`.
+#[derive(clap::Args)]
+pub struct TuneArgs {
+    /// The space to search: a TOML file with a table per option of train (see below)
+    #[arg(long, value_name = "FILE")]
+    space: PathBuf,
+    /// Trials, those of an earlier start included
+    #[arg(long, default_value_t = 30, value_name = "NUMBER")]
+    trials: usize,
+    /// Trials that are chosen at random, and never given up, before the search begins
+    #[arg(long, default_value_t = 6, value_name = "NUMBER")]
+    startup: usize,
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+/// For `--help`.
+pub const HELP: &str = "\
+The space is a TOML file with a table per option of `train`, without its dashes, or per setting of the network:
+
+  [learning-rate]
+  low = 3e-4
+  high = 5e-3
+  log = true
+  [\"network.hidden_len\"]
+  low = 64
+  high = 320
+  step = 64
+  [transform]
+  choices = [\"mel-32\", \"bark-262\"]
+
+All other options are those of `train`, and the same for every trial; --steps is the length of one. A trial is judged
+after every --epoch-steps by its best score so far, and given up when that is below the median. What was tried stands
+in OUT/journal.jsonl: the same command goes on where it was stopped. OUT/results.md and OUT/results.png show the
+results.
+
+Example:
+  cargo xtask tune --space space.toml --trials 20 --data stems/train --steps 400 --epoch-steps 50 --out work/tune";
+
+/// What a trial is taken to have scored that diverged before its first validation.
+const DIVERGED_DB: f64 = -30.0;
+
+/// Searches until there are as many trials as were asked for.
+///
+/// # Errors
+/// If the space cannot be read, is not that of the journal, or a trial cannot start. A trial that diverges counts as
+/// given up.
+pub fn tune(args: &TuneArgs) -> Result<()> {
+    let space = Space::read(&args.space)?;
+    let out = args.train.out.clone();
+    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    keep_space(&args.space, &out.join("space.toml"))?;
+    let journal = out.join("journal.jsonl");
+    let storage = JournalStorage::<f64>::open(&journal).with_context(|| format!("{}", journal.display()))?;
+    let sampler = TpeSampler::builder().n_startup_trials(args.startup).seed(args.train.seed).build()?;
+    let pruner = MedianPruner::new(Direction::Maximize).n_min_trials(args.startup.max(1));
+    let study: Study<f64> = Study::builder().maximize().sampler(sampler).pruner(pruner).storage(storage).build();
+    let running = out.join("running.json");
+    if let Ok(text) = fs::read(&running) {
+        let params: HashMap<ParamId, ParamValue> = serde_json::from_slice::<Vec<(ParamId, ParamValue)>>(&text)
+            .with_context(|| format!("{}", running.display()))?
+            .into_iter()
+            .collect();
+        study.enqueue(params); // it goes on from its own checkpoint
+    }
+    while study.n_trials() < args.trials {
+        let number = study.n_trials();
+        let mut trial = study.ask();
+        let mut train_args = args.train.clone();
+        let mut chosen = Vec::new();
+        for dimension in &space.dimensions {
+            let value = dimension.suggest(&mut trial)?;
+            train_args.set(&dimension.name, &value)?;
+            chosen.push(format!("{}={value}", dimension.name));
+        }
+        let params: Vec<_> = trial.params().iter().map(|(id, value)| (*id, value.clone())).collect();
+        fs::write(&running, serde_json::to_vec(&params)?).with_context(|| format!("{}", running.display()))?;
+        train_args.out = out.join(format!("trial-{number:03}"));
+        println!("trial {number}: {}", chosen.join(" "));
+        trial.set_user_attr("settings", chosen.join(" "));
+        run_trial(&study, trial, train_args)?;
+        results::write(&out, &study)?;
+        fs::remove_file(&running).with_context(|| format!("{}", running.display()))?;
+    }
+    println!("{}", results::table(&study));
+    println!("results: {}", out.join("results.md").display());
+    Ok(())
+}
+
+fn run_trial(study: &Study<f64>, mut trial: Trial, args: TrainArgs) -> Result<()> {
+    let config = args.config()?;
+    let mut best = f64::NEG_INFINITY;
+    let mut is_given_up = false;
+    let mut watch = |epoch: &Epoch| {
+        let Some(sdr_db) = epoch.mean_sdr_db else { return Control::Continue };
+        best = best.max(sdr_db);
+        trial.report(epoch.step, best);
+        is_given_up = epoch.step < config.run.total_steps && trial.should_prune();
+        if is_given_up { Control::Stop } else { Control::Continue }
+    };
+    let run = match train::train(&config, &mut watch) {
+        Ok(run) => Some(run),
+        Err(error) if format!("{error:#}").contains("the last checkpoint is intact") => {
+            eprintln!("given up: {error:#}");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    // A trial that resumed has epochs from before.
+    let best = run.iter().flat_map(|run| &run.history).filter_map(|epoch| epoch.mean_sdr_db).fold(best, f64::max);
+    ensure!(best.is_finite() || run.is_none(), "no epoch had a score: the songs that judge have no stem apart");
+    let end = match (&run, is_given_up) {
+        (None, _) => "diverged",
+        (_, true) => "given up",
+        _ => "complete",
+    };
+    trial.set_user_attr("end", end);
+    // Also where a trial was given up, its score stands: to the library's sampler, a pruned trial has scored 0 dB.
+    study.complete_trial(trial, if best.is_finite() { best } else { DIVERGED_DB });
+    Ok(())
+}
+
+/// Keeps the space beside the journal, and refuses to go on with another.
+fn keep_space(space: &Path, kept: &Path) -> Result<()> {
+    let text = fs::read_to_string(space)?;
+    match fs::read_to_string(kept) {
+        Ok(old) if old != text => bail!(
+            "{} is another space than that of the trials so far, {}; choose another --out",
+            space.display(),
+            kept.display()
+        ),
+        Ok(_) => Ok(()),
+        Err(_) => fs::write(kept, text).with_context(|| format!("cannot write {}", kept.display())),
+    }
+}

@@ -1,0 +1,59 @@
+//! What a search has found: a table and a picture.
+
+use crate::plot::{Curve, Plot};
+use anyhow::{Context, Result};
+use optimizer::prelude::*;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Writes `results.md` and `results.png`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(out: &Path, study: &Study<f64>) -> Result<()> {
+    let path = out.join("results.md");
+    let text = format!("# Results of {} trials\n\n![Scores](results.png)\n\n{}", study.n_trials(), table(study));
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let trials = study.trials();
+    let complete: Vec<(f64, f64)> =
+        trials.iter().enumerate().map(|(number, trial)| (number as f64, trial.value)).collect();
+    let mut best = f64::NEG_INFINITY;
+    let so_far = complete.iter().map(|(number, value)| {
+        best = best.max(*value);
+        (*number, best)
+    });
+    let curves = vec![
+        Curve { name: "best so far".into(), points: so_far.collect() },
+        Curve { name: "trial".into(), points: complete.clone() },
+    ];
+    Plot { title: "Mean SDR of the trials", x: "trial", y: "dB", log_y: false, curves }.write(&out.join("results.png"))
+}
+
+/// A table of all trials, best first, and how much each setting matters.
+pub fn table(study: &Study<f64>) -> String {
+    let mut trials: Vec<(usize, _)> = study.trials().into_iter().enumerate().collect();
+    trials.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
+    let mut table = String::from("| trial | mean SDR (dB) | epochs | end | settings |\n|---:|---:|---:|---|---|\n");
+    for (number, trial) in &trials {
+        let attribute = |name: &str| match trial.user_attrs.get(name) {
+            Some(AttrValue::String(text)) => text.clone(),
+            _ => "?".to_owned(),
+        };
+        let (settings, end) = (attribute("settings"), attribute("end"));
+        let _ = writeln!(
+            table,
+            "| {number} | {:.2} | {} | {end} | `{settings}` |",
+            trial.value,
+            trial.intermediate_values.len()
+        );
+    }
+    let importance: BTreeMap<String, f64> = study.param_importance().into_iter().collect();
+    if !importance.is_empty() {
+        table += "\nShare of the score that goes with each setting (rank correlation):\n\n";
+        for (name, share) in importance {
+            let _ = writeln!(table, "- {name}: {:.0} %", 100.0 * share);
+        }
+    }
+    table
+}
