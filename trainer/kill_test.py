@@ -49,8 +49,8 @@ whole_s = time.time() - start
 killed = 0
 while True:
     process = run("killed")
-    # The later the kill, the more often the run ends before it; so aim at the first half of what is left on average.
-    moment = random.uniform(0.05, max(0.5, whole_s / 4)) if killed < kills else 1e9
+    # So soon that the run is not over before it was killed often enough.
+    moment = random.uniform(0.05, max(0.5, whole_s / 8)) if killed < kills else 1e9
     try:
         assert process.wait(timeout=moment if killed < kills else None) == 0, "the run failed"
         if killed < kills:

@@ -40,7 +40,7 @@ fn program_dirs() -> Vec<PathBuf> {
 }
 
 /// Installed: beside the program. For developers: `target/release/unbraid` uses `models/`.
-fn model_dirs() -> Vec<PathBuf> {
+pub fn model_dirs() -> Vec<PathBuf> {
     let dirs = program_dirs();
     [dirs.first(), dirs.get(2)].into_iter().flatten().map(|dir| dir.join("models")).collect()
 }

@@ -3,6 +3,8 @@
 mod eval;
 mod inspect;
 mod installation;
+mod interruption;
+mod models;
 #[allow(dead_code, reason = "Oracle is for eval's bounds")]
 mod oracle;
 mod progress;
@@ -29,6 +31,8 @@ Examples:
       prints how close the stems of every song in songs/ come to the true ones
   unbraid inspect song.mp3
       draws the song as the model's transform sees it, and lists the transform
+  unbraid models fetch xumx-realtime
+      downloads published weights and makes a model of them
 
 Environment:
   UNBRAID_MODEL         name or folder of the model, as --model
@@ -39,6 +43,7 @@ enum Command {
     Separate(separate::Args),
     Eval(eval::Args),
     Inspect(Box<inspect::Args>),
+    Models(models::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,13 +51,14 @@ fn main() -> ExitCode {
         Command::Separate(args) => separate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Models(args) => models::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The messages of our crates already hold their sources.
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            if interruption::is_interrupted() { interruption::EXIT_STATUS.into() } else { ExitCode::FAILURE }
         }
     }
 }

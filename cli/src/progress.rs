@@ -22,6 +22,15 @@ pub fn song_bar(name: &str, num_samples: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// A bar on stderr for a download.
+pub fn download_bar(name: &str, num_bytes: u64) -> ProgressBar {
+    let template = "{prefix}  {wide_bar:.cyan/dim} {bytes} of {total_bytes}  {bytes_per_sec}, {eta} left";
+    let bar = ProgressBar::new(num_bytes).with_finish(ProgressFinish::AndClear);
+    bar.set_style(ProgressStyle::with_template(template).expect("the template above is valid"));
+    bar.set_prefix(name.to_string());
+    bar
+}
+
 /// A duration as people say it: 12.3 s, or 4:36 min.
 pub fn readable(seconds: f64) -> String {
     if seconds < 60.0 {

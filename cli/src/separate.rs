@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use separator::FileSeparator;
 
 use crate::installation::Installation;
+use crate::interruption;
 use crate::progress::{readable, song_bar};
 
 /// Writes the stems of songs as WAV files.
@@ -67,6 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
     let dirs = song_dirs(&args.songs, &args.out)?;
     let installation = Installation::load(args.model.as_deref())?;
     let stems = stem_indices(&args.stems, &installation.model.manifest.stems)?;
+    interruption::listen()?;
     let mut num_failed = 0;
     for (song, dir) in args.songs.iter().zip(&dirs) {
         if let Err(error) = separate(&installation, song, dir, &stems, args.format.into()) {
@@ -74,6 +76,9 @@ pub fn run(args: &Args) -> Result<()> {
             // Only an empty folder goes.
             let _ = std::fs::remove_dir(dir);
             num_failed += 1;
+        }
+        if interruption::is_interrupted() {
+            bail!("stopped; stems of songs that were not finished are removed");
         }
     }
     match num_failed {
@@ -135,12 +140,14 @@ fn separate(
         if len == 0 {
             break;
         }
+        interruption::check()?;
         separator.push([&block[0], &block[1]], &mut |separated| writers.write(separated))?;
         writers.take_error()?;
         num_samples += len as u64;
         bar.set_position(num_samples);
     }
     separator.finish(&mut |separated| writers.write(separated))?;
+    interruption::check()?;
     let num_clipped = writers.finish()?;
     bar.finish_and_clear();
 

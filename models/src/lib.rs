@@ -15,6 +15,10 @@
 
 mod checksum;
 mod error;
+#[cfg(feature = "fetch")]
+pub mod fetch;
+#[cfg(feature = "import")]
+pub mod import;
 mod location;
 mod manifest;
 mod model;

@@ -1,7 +1,11 @@
 //! What separation costs: without a network (transforms, masks, resampling), with the shipped one, and the audio
 //! thread's share.
 
+#[path = "../../models/tests/weights/mod.rs"]
+mod weights;
+
 use divan::{Bencher, black_box};
+use models::import::{ImportOptions, import};
 use separator::{Engine, EngineConfig, FileSeparator, Pipeline, testing::TestModel, testing::runtime};
 use std::path::Path;
 
@@ -28,6 +32,41 @@ fn hop(bencher: Bencher) {
 
 fn shipped_model() -> models::Model {
     models::Model::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/first"))).unwrap()
+}
+
+/// A network in the form of the published ones, with random weights: its name, and whether it is for files.
+fn published_model(design: &str) -> (tempfile::TempDir, models::Model) {
+    let (design, settings) = match design {
+        "mel-32" => (slicqt::Design::mel_32(), r#""fscale": "mel", "fbins": 32, "fmin": 115.5"#),
+        _ => (slicqt::Design::bark_262(), r#""fscale": "bark", "fbins": 262, "fmin": 32.9"#),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let tensors = weights::state_dict_of(&slicqt::Plan::new(&design).unwrap());
+    let settings = format!(r#"{{"args": {{{settings}, "realtime": true}}}}"#);
+    let weights = weights::write_pth_with(dir.path(), &tensors, &settings);
+    let models_dir = dir.path().join("models");
+    let options = ImportOptions { models_dir, name: Some("random".into()), licence: None, replace: false };
+    let imported = import(&weights, &options).unwrap();
+    eprintln!("{} parameters, {} operations", imported.num_params, imported.num_nodes);
+    (dir, imported.model)
+}
+
+/// One hop of a published network (mel-32: 22.9 ms of music, bark-262: 204.8 ms), transforms included.
+#[divan::bench(args = ["mel-32", "bark-262"])]
+fn hop_of_published(bencher: Bencher, design: &str) {
+    let (_dir, model) = published_model(design);
+    let mut pipeline = Pipeline::new(&runtime(), &model).unwrap();
+    let hop = vec![0.1; pipeline.hop_len()];
+    let mut stems = vec![[hop.clone(), hop.clone()]; pipeline.num_stems()];
+    bencher.bench_local(|| pipeline.process_hop([black_box(&hop), &hop], &mut stems).unwrap());
+}
+
+/// Checking, opening and warming up a published network.
+#[divan::bench(args = ["mel-32", "bark-262"], sample_count = 5)]
+fn open_published(bencher: Bencher, design: &str) {
+    let (_dir, model) = published_model(design);
+    let runtime = runtime();
+    bencher.bench_local(|| Pipeline::new(&runtime, &models::Model::load(&model.dir).unwrap()).unwrap());
 }
 
 /// One hop of the shipped model, network and all.

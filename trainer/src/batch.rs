@@ -19,7 +19,6 @@ pub struct Batch {
 }
 
 /// Mixes as coefficients and stems as samples; always on the CPU.
-#[expect(dead_code, reason = "the losses in time come next")]
 pub struct Waveforms {
     /// `[B][slice][channel][coef]`
     pub mix: Vec<Complex<f32>>,

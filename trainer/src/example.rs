@@ -99,18 +99,11 @@ impl<'a> ExampleMaker<'a> {
     /// If a stem cannot be read.
     pub fn draw(&mut self, songs: &[Song], drawing: &Drawing, num_slices: usize, rng: &mut StdRng) -> Result<Example> {
         let stems = draw_stems(songs, drawing, num_slices * self.transform.plan.hop_len(), rng)?;
-        Ok(self.transform(&stems.samples, None, num_slices, stems.known))
+        Ok(self.transform(&stems.samples, num_slices, stems.known))
     }
 
-    /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum. `tilts[stem][bin]` are
-    /// gains over frequency, applied to the coefficients.
-    pub fn transform(
-        &mut self,
-        stems: &[[Vec<f32>; 2]],
-        tilts: Option<&[Vec<f32>]>,
-        num_slices: usize,
-        known: Known,
-    ) -> Example {
+    /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum.
+    pub fn transform(&mut self, stems: &[[Vec<f32>; 2]], num_slices: usize, known: Known) -> Example {
         let (transform, plan) = (self.transform, &self.transform.plan);
         let positions = self.contents.layout.num_positions(transform);
         let num_inputs = self.contents.channels.len();
@@ -125,28 +118,21 @@ impl<'a> ExampleMaker<'a> {
             known: Some(known),
             ..Example::default()
         };
-        if self.contents.waveforms {
-            example.targets = vec![0.0; 8 * num_whole_samples(plan, num_slices)];
-        }
         let mut mix_energy = 0f64;
         self.slicers.iter_mut().flatten().for_each(Slicer::reset);
         for s in 0..num_slices {
-            self.transform_slice(stems, tilts, s);
+            self.transform_slice(stems, s);
             let inputs = &mut example.inputs[s * num_inputs * positions..(s + 1) * num_inputs * positions];
             inputs_into(transform, &self.contents, &self.mix, &mut self.magnitudes, inputs);
             mix_energy += self.add_forms(&mut example, s, known);
             if self.contents.waveforms {
                 example.mix.extend(self.mix.iter().flatten());
-                if tilts.is_some() {
-                    self.add_targets(&mut example.targets, s);
-                }
             }
         }
-        if self.contents.waveforms && tilts.is_none() {
-            let len = num_whole_samples(plan, num_slices);
-            for (target, samples) in example.targets.chunks_exact_mut(len.max(1)).zip(stems.iter().flatten()) {
-                target.copy_from_slice(&samples[..len]);
-            }
+        if self.contents.waveforms {
+            let num_samples = num_whole_samples(plan, num_slices);
+            example.targets =
+                stems.iter().flatten().flat_map(|samples| samples[..num_samples].iter().copied()).collect();
         }
         // Every example counts alike: the mix has energy 1 (silence stays silence).
         let scale = 1.0 / mix_energy.max(1e-3);
@@ -158,7 +144,7 @@ impl<'a> ExampleMaker<'a> {
     }
 
     /// Coefficients of all stems and their sum at slice `s`.
-    fn transform_slice(&mut self, stems: &[[Vec<f32>; 2]], tilts: Option<&[Vec<f32>]>, s: usize) {
+    fn transform_slice(&mut self, stems: &[[Vec<f32>; 2]], s: usize) {
         let plan = &self.transform.plan;
         let hop_len = plan.hop_len();
         for (stem_idx, stem) in stems.iter().enumerate() {
@@ -167,12 +153,6 @@ impl<'a> ExampleMaker<'a> {
                 self.slicers[stem_idx][channel].slice_into(plan, hop, &mut self.slice);
                 let coefs = &mut self.coefs[stem_idx][channel];
                 plan.forward_into(&self.slice, coefs, &mut self.scratch);
-                if let Some(tilts) = tilts {
-                    for (bin, gain) in plan.bins().iter().zip(&tilts[stem_idx]) {
-                        let frames = &mut coefs[bin.coef_offset..bin.coef_offset + bin.num_frames];
-                        frames.iter_mut().for_each(|c| *c *= gain);
-                    }
-                }
             }
         }
         for channel in 0..2 {
@@ -246,16 +226,6 @@ impl<'a> ExampleMaker<'a> {
             sum.iter_mut().zip(&self.coefs[*stem][channel]).for_each(|(sum, c)| *sum += c);
         }
         sum
-    }
-
-    /// Stems whose coefficients were changed, back in time.
-    fn add_targets(&mut self, targets: &mut [f32], s: usize) {
-        let plan = &self.transform.plan;
-        let len = targets.len() / 8;
-        for (coefs, target) in self.coefs.iter().flatten().zip(targets.chunks_exact_mut(len.max(1))) {
-            plan.inverse_into(coefs, &mut self.slice, &mut self.scratch);
-            add_slice(plan, &self.slice, s, target);
-        }
     }
 }
 

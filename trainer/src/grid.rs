@@ -80,10 +80,22 @@ impl Grid {
     }
 
     /// Masks `[bin][cell]` on the grid to masks per coefficient.
-    pub fn expand_into(&self, cells: &[f32], masks: &mut [f32]) {
+    pub fn expand_into<T: slicqt::Sample>(&self, cells: &[T], masks: &mut [T]) {
         for ((out, lower), fraction) in masks.iter_mut().zip(&self.lower).zip(&self.fraction) {
             let (a, b) = (cells[*lower as usize], cells[*lower as usize + 1]);
-            *out = a + fraction * (b - a);
+            *out = a + cast::<T>(*fraction) * (b - a);
+        }
+    }
+
+    /// The transpose of [`Grid::expand_into`]: values per coefficient are shared out to the two cells that each of
+    /// them is interpolated from.
+    pub fn collect_into<T: slicqt::Sample>(&self, values: &[T], cells: &mut [T]) {
+        cells.fill(T::zero());
+        for ((value, lower), fraction) in values.iter().zip(&self.lower).zip(&self.fraction) {
+            let upper = cast::<T>(*fraction) * *value;
+            let (a, b) = (*lower as usize, *lower as usize + 1);
+            cells[a] = cells[a] + (*value - upper);
+            cells[b] = cells[b] + upper;
         }
     }
 
@@ -123,4 +135,8 @@ impl Grid {
     pub fn energy(&self, y: &[Complex<f32>]) -> f64 {
         y.iter().zip(&self.energy).map(|(y, w)| (w * y.norm_sqr()) as f64).sum()
     }
+}
+
+fn cast<T: slicqt::Sample>(x: f32) -> T {
+    T::from_f32(x).expect("every f32 is a sample")
 }

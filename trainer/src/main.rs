@@ -5,6 +5,7 @@ mod adam;
 mod augment;
 mod average;
 mod batch;
+mod bench;
 mod checkpoint;
 mod cuda;
 mod data;
@@ -20,6 +21,7 @@ mod export;
 mod grid;
 mod guard;
 mod history;
+mod inverse;
 mod loader;
 mod loss;
 mod network;
@@ -63,7 +65,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a network on folders of stems; goes on where the last run in --out stopped
-    #[command(after_help = options::HELP.to_owned() + &network::list())]
+    #[command(after_help = options::HELP.to_owned() + &network::list() + "\nLosses:\n" + &loss::list())]
     Train(Box<TrainArgs>),
     /// Search for the best settings of a network, its transform and its training
     #[command(after_help = tune::HELP)]
@@ -74,6 +76,12 @@ enum Command {
     #[command(after_help = "Example:\n  cargo xtask export --checkpoint work/first/best.safetensors \
         --out models/first --licence CC0-1.0")]
     Export(ExportArgs),
+    /// Measure what losses cost: seconds of audio per second, against training without them
+    #[command(
+        after_help = "Steps with each set of losses take turns; medians of one run are compared.\n\nExample:\n  \
+        cargo run --release -p trainer -- bench-losses --transform bark-262 --losses mse=1+sdr=0.01"
+    )]
+    BenchLosses(bench::BenchArgs),
 }
 
 #[derive(clap::Args)]
@@ -98,6 +106,7 @@ fn main() -> Result<()> {
         Command::Tune(args) => tune::tune(&args),
         Command::Bench(args) => throughput::measure(&args),
         Command::Export(args) => export_command(&args),
+        Command::BenchLosses(args) => bench::bench_losses(&args),
     }
 }
 

@@ -42,7 +42,10 @@ pub struct TrainArgs {
     /// bark:96:32:slice=4096 or stft:2048:512
     #[arg(long, default_value = "bark-262", help_heading = "Network", value_name = "NAME")]
     pub transform: String,
-    /// Losses and their weights, NAME=WEIGHT,...
+    /// State dict (.pth or .safetensors) of published weights that a new run of `cdae` starts from
+    #[arg(long, help_heading = "Network", value_name = "FILE")]
+    pub published: Option<PathBuf>,
+    /// Losses and their weights, NAME=WEIGHT,... (see below)
     #[arg(long, default_value_t, help_heading = "Network")]
     pub loss: LossWeights,
     /// Output channels of the four encoder stages of `first`, as 32,64,96,128
@@ -200,6 +203,7 @@ impl TrainArgs {
             data: self.data.clone(),
             drawing: Drawing { shares: self.shares, augmentation: self.augmentation.resolved() },
             chunk_s: (from, to),
+            published: self.published.clone(),
             out: self.out.clone(),
             epoch_steps: self.epoch_steps,
             save_s: self.save_s,

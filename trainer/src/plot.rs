@@ -70,7 +70,8 @@ impl Plot<'_> {
         let points = || self.curves.iter().flat_map(|curve| &curve.points).filter(|(x, y)| (x + y).is_finite());
         let is_log = self.log_y && points().all(|(_, y)| *y > 0.0);
         let height = |y: f64| if is_log { y.log10() } else { y };
-        let (x_range, y_range) = (range(points().map(|p| p.0)), range(points().map(|p| height(p.1))));
+        let (mut x_range, y_range) = (range(points().map(|p| p.0)), range(points().map(|p| height(p.1))));
+        x_range.end += 0.22 * (x_range.end - x_range.start); // room for the legend
         let mut chart = ChartBuilder::on(root)
             .caption(self.title, ("sans-serif", 22))
             .margin(12)
@@ -101,7 +102,7 @@ impl Plot<'_> {
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
             .label_font(("sans-serif", 16))
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(SeriesLabelPosition::UpperRight)
             .draw()?;
         Ok(())
     }
@@ -122,7 +123,7 @@ fn label(value: f64) -> String {
         0.0 => "0".to_owned(),
         size if size < 1e-3 => format!("{value:.1e}"),
         size if size < 1.0 => format!("{value:.3}"),
-        size if size < 100.0 => format!("{value:.1}"),
+        size if size < 100.0 && value.fract() != 0.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
 }

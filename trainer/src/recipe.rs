@@ -15,7 +15,7 @@ pub struct Recipe {
     /// Decay of weights per step, times the learning rate (AdamW)
     #[arg(long, default_value_t = 0.01, value_name = "FACTOR")]
     pub weight_decay: f64,
-    /// Steps over which the learning rate rises from zero
+    /// Steps over which the learning rate rises from zero; at most a quarter of the run
     #[arg(long, default_value_t = 150, value_name = "STEPS")]
     pub warm_up: u64,
     /// What the learning rate does after that
@@ -91,7 +91,9 @@ impl Default for Recipe {
 impl Recipe {
     /// Factor on the highest learning rate at a step of a run of `total_steps` with this past.
     pub fn learning_rate_factor(&self, step: u64, total_steps: u64, past: &[Epoch]) -> f64 {
-        let rise = ((step + 1) as f64 / self.warm_up.max(1) as f64).min(1.0);
+        // A short run is not to spend itself on warming up.
+        let warm_up = self.warm_up.min(total_steps / 4).max(1);
+        let rise = ((step + 1) as f64 / warm_up as f64).min(1.0);
         rise * match self.schedule {
             Schedule::Constant => 1.0,
             Schedule::Cosine => {

@@ -12,7 +12,7 @@ use crate::network::{Mode, Network, num_parameters};
 use crate::precision::{is_bf16, with_precision};
 use crate::songs::Song;
 use crate::transform::Transform;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor, nn};
@@ -68,7 +68,7 @@ impl Session {
         let (vs, averaged_vs) = (nn::VarStore::new(device), nn::VarStore::new(device));
         let network = run.network.build(&vs.root(), &transform)?;
         let averaged = run.network.build(&averaged_vs.root(), &transform)?;
-        let objective = Objective::new(run.loss.clone(), transform.clone());
+        let objective = Objective::new(run.loss.clone(), &transform, network.layout(), device)?;
         let mut adam = Adam::new(&vs);
         let mut average = Average::new(&vs, &averaged_vs);
         if let Some(checkpoint) = checkpoint {
@@ -97,6 +97,20 @@ impl Session {
         Ok(())
     }
 
+    /// Takes weights of a published state dict (.safetensors, or PyTorch's .pth). For new runs.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not for this network.
+    pub fn load_published(&mut self, path: &Path) -> Result<()> {
+        let is_safetensors = path.extension().is_some_and(|e| e == "safetensors");
+        let read = if is_safetensors { Tensor::read_safetensors(path) } else { Tensor::loadz_multi(path) };
+        let tensors = read.with_context(|| format!("{}: expected a state dict of tensors", path.display()))?;
+        let loaded = self.network.load_published(&tensors.into_iter().collect());
+        loaded.with_context(|| format!("{}: not for {}", path.display(), self.run.network.architecture))?;
+        self.average.start_over();
+        Ok(())
+    }
+
     /// The size of the network, for people.
     pub fn size(&self) -> String {
         let macs_per_s = self.network.macs_per_slice() as f64 * 44_100.0 / self.transform.plan.hop_len() as f64;
@@ -115,7 +129,7 @@ impl Session {
         let losses = if is_bf16(run.recipe.precision, self.device) {
             let (network, state) = (&self.network, self.network.zero_state(batch.batch_size));
             let (masks, _) = with_precision(true, self.device, || network.forward(&batch.inputs, &state, mode));
-            self.objective.losses(&masks.to_kind(Kind::Float), network.look_ahead(), &batch)
+            self.objective.losses(&masks.to_kind(Kind::Float), network.look_ahead(), &batch, mode)
         } else {
             self.network.losses(&batch, mode, &self.objective)
         };

@@ -23,6 +23,8 @@ pub struct TrainConfig {
     pub data: DataConfig,
     /// How examples are drawn.
     pub drawing: Drawing,
+    /// Published weights that a new run starts from.
+    pub published: Option<PathBuf>,
     /// Shortest and longest chunk.
     pub chunk_s: (f64, f64),
     /// Where checkpoints and logs go.
@@ -70,8 +72,10 @@ pub fn train(config: &TrainConfig, watch: &mut dyn FnMut(&Epoch) -> Control) -> 
     fs::create_dir_all(&config.out).with_context(|| format!("cannot make {}", config.out.display()))?;
     let (mut session, is_new) = open_session(config)?;
     let data = Data::open(&config.data, &config.out)?;
-    if is_new {
-        session.set_statistics(&data.train, config.batch_config())?;
+    match &config.published {
+        _ if !is_new => {}
+        Some(path) => session.load_published(path)?,
+        None => session.set_statistics(&data.train, config.batch_config())?,
     }
     eprintln!("{}", session.size());
     let mut events = EventWriter::create(&config.out.join("tensorboard"), session.run.step)?;

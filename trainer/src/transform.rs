@@ -15,10 +15,10 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// The transform of that name.
+    /// The transform that is written so (see [`Design`]'s grammar; `bark-262`, `mel-32`, `mel:64:80`, ...).
     ///
     /// # Errors
-    /// If there is none, or it cannot be computed.
+    /// If it is not written as one, or cannot be computed.
     pub fn new(name: &str) -> Result<Self> {
         Self::of_design(name, crate::train::design(name)?)
     }

@@ -5,4 +5,5 @@ mod eval;
 mod inspect;
 #[cfg(target_os = "linux")]
 mod memory;
+mod models;
 mod separate;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::command::{Workplace, tones, write_wav};
-use audio::{STEM_NAMES, global_sdr_db, read_all};
+use audio::{STEM_NAMES, WavFormat, WavWriter, global_sdr_db, read_all};
 
 const MASKS: [f32; 4] = [0.5, 0.25, 0.125, 0.125];
 
@@ -157,6 +157,31 @@ fn a_full_disk_ends_the_song_with_the_name_of_the_file() {
     assert!(!dir.exists(), "nothing half-written stays");
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_nothing_half_written() {
+    let workplace = Workplace::new(MASKS);
+    // Ten minutes, so that there is time to interrupt.
+    let mut writer = WavWriter::create(workplace.path("long.wav"), 44100, WavFormat::Int16).unwrap();
+    let second = tones(44100, 44100, 0);
+    (0..600).for_each(|_| writer.write([&second, &second]).unwrap());
+    writer.finish().unwrap();
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_unbraid"))
+        .args(["separate", "long.wav", "--out", "out", "--model", "model"])
+        .current_dir(workplace.path(""))
+        .spawn()
+        .unwrap();
+    let part = workplace.path("out/long/vocals.wav.part");
+    while !part.metadata().is_ok_and(|metadata| metadata.len() > 100_000) {
+        assert!(program.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(program.wait().unwrap().code(), Some(130));
+    assert!(!workplace.path("out/long").exists(), "nothing half-written stays");
+}
+
 #[test]
 fn songs_of_one_name_are_refused_before_anything_is_written() {
     let workplace = Workplace::new(MASKS);
@@ -185,6 +210,7 @@ fn help_teaches() {
     let help = workplace.unbraid(&["--help"]);
     assert!(help.is_success);
     assert!(help.stdout.contains("unbraid separate song.mp3 --out stems"));
+    assert!(workplace.unbraid(&["models", "--help"]).stdout.contains("unbraid models fetch"));
     for command in ["separate", "eval"] {
         assert!(workplace.unbraid(&[command, "--help"]).stdout.contains("--model"));
     }

@@ -11,7 +11,7 @@
 
 use crate::{Runtime, find_runtime};
 use models::{
-    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Output, Scale, State, Training, Transform,
+    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Offline, Output, Scale, State, Training, Transform,
     onnx::GraphBuilder, sha256_file,
 };
 use slicqt::{Design, Plan};
@@ -36,6 +36,8 @@ pub struct TestModel {
     pub fails_from: Option<f32>,
     /// How many slices it looks ahead: it keeps its masks back for so long.
     pub look_ahead_slices: usize,
+    /// If set, it is for files, with a Wiener filter over windows of so many frames.
+    pub wiener_window_frames: Option<usize>,
     /// What it wants to see.
     pub channels: Vec<Channel>,
 }
@@ -50,6 +52,7 @@ impl TestModel {
             fade_in_hops: None,
             fails_from: None,
             look_ahead_slices: 0,
+            wiener_window_frames: None,
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
         }
     }
@@ -111,7 +114,7 @@ impl TestModel {
             output: Output { name: "masks".into(), shape: vec![self.stems.len(), 2, plan.num_coefs()] },
             states: self.states(),
             at_end: Default::default(),
-            offline: None,
+            offline: self.wiener_window_frames.map(|frames| Offline { wiener_window_frames: Some(frames) }),
             training: Training::default(),
             scores: Default::default(),
         }

@@ -1,16 +1,28 @@
 //! What a network is trained on: losses by name, each with a weight ([`LossWeights`]), and what they add up to
 //! ([`Objective`]).
+//!
+//! Losses of coefficients are quadratic forms of the masks and nearly free ([`forms`]). Losses of samples ([`time`]) go
+//! through the inverse transform ([`crate::inverse`]): on the CPU the samples are computed outside of torch, torch
+//! differentiates the loss by the samples only, and the gradient by the masks, brought back by the adjoint of the
+//! inverse, enters as `sum(mask * gradient)`. On a GPU the inverse is part of torch's graph.
 
 pub mod combinations;
 pub mod forms;
+pub mod time;
 
-use crate::batch::Batch;
+#[cfg(test)]
+mod tests;
+
+use crate::batch::{Batch, Waveforms};
 use crate::example::Contents;
-use crate::network::{LookAhead, Network};
+use crate::inverse::{Kernels, Tables, TensorInverse};
+use crate::network::{Layout, LookAhead, Mode, Network, to_cpu};
 use crate::transform::Transform;
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
+use time::{STFT_LENS, Sums, TimeLoss, time_loss};
 
 /// A loss that masks can be judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +33,56 @@ pub enum LossKind {
     MagnitudeMse,
     /// Mean squared distance of the masks' sum from 1.
     MaskSum,
+    /// A loss of samples, over the combinations or over what is known of the stems alone.
+    Time(TimeLoss, Over),
 }
 
-/// Every loss with its name.
-const NAMES: &[(&str, LossKind)] =
-    &[("mse", LossKind::Mse), ("magnitude-mse", LossKind::MagnitudeMse), ("mask-sum", LossKind::MaskSum)];
+/// What a loss in time runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// All sums of stems but none and all.
+    Combinations,
+    /// Stems; those that are known only together count as one.
+    Stems,
+}
+
+/// Every loss with its name and a line of explanation.
+#[rustfmt::skip]
+const NAMES: &[(&str, LossKind, &str)] = {
+    use {LossKind::Time, Over::{Combinations, Stems}};
+    &[
+        ("mse", LossKind::Mse, "squared error of complex coefficients, over the 14 combinations of stems"),
+        ("magnitude-mse", LossKind::MagnitudeMse, "squared error of magnitudes, over the combinations"),
+        ("mask-sum", LossKind::MaskSum, "squared distance of the masks' sum from 1"),
+        ("sdr", Time(TimeLoss::Sdr, Combinations), "minus SDR in dB of the samples, over the combinations"),
+        ("sdr-stems", Time(TimeLoss::Sdr, Stems), "the same, over the stems"),
+        ("si-sdr", Time(TimeLoss::SiSdr, Combinations), "minus scale-invariant SDR in dB"),
+        ("si-sdr-stems", Time(TimeLoss::SiSdr, Stems), ""),
+        ("wsdr", Time(TimeLoss::WeightedSdr, Combinations), "minus X-UMX's weighted SDR, -1 to 1"),
+        ("wsdr-stems", Time(TimeLoss::WeightedSdr, Stems), ""),
+        ("l1", Time(TimeLoss::L1, Combinations), "mean absolute error of the samples, in parts of the mix's"),
+        ("l1-stems", Time(TimeLoss::L1, Stems), ""),
+        ("mr-stft", Time(TimeLoss::Stft, Combinations), "STFT magnitudes, at one of 3 resolutions per step"),
+        ("mr-stft-stems", Time(TimeLoss::Stft, Stems), ""),
+    ]
+};
+
+/// Every loss with its explanation, for `--help`.
+pub fn list() -> String {
+    NAMES.iter().map(|(name, _, about)| format!("  {name:14} {about}\n")).collect()
+}
 
 /// Losses and their weights, written `NAME=WEIGHT,...`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LossWeights(pub Vec<(LossKind, f64)>);
+
+impl LossWeights {
+    /// Whether one of the losses needs samples.
+    pub fn in_time(&self) -> bool {
+        self.0.iter().any(|(kind, _)| matches!(kind, LossKind::Time(..)))
+    }
+}
 
 impl Default for LossWeights {
     /// `mse=1,mask-sum=0.02`
@@ -43,11 +95,11 @@ impl FromStr for LossWeights {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = NAMES.iter().map(|(name, ..)| *name).collect();
         let mut losses = Vec::new();
         for part in text.split(',') {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-            let Some((_, kind)) = NAMES.iter().find(|(known, _)| *known == name) else {
+            let Some((_, kind, _)) = NAMES.iter().find(|(known, ..)| *known == name) else {
                 return Err(format!("loss: expected one of {known:?}, got {name:?}"));
             };
             match weight.parse::<f64>() {
@@ -81,7 +133,7 @@ impl From<LossWeights> for String {
 }
 
 fn name(kind: LossKind) -> &'static str {
-    NAMES.iter().find(|(_, k)| *k == kind).expect("every loss has a name").0
+    NAMES.iter().find(|(_, k, _)| *k == kind).expect("every loss has a name").0
 }
 
 /// The losses of one batch.
@@ -96,25 +148,75 @@ pub struct Losses {
 pub struct Objective {
     weights: LossWeights,
     transform: Arc<Transform>,
+    inverse: Option<Inverse>,
+}
+
+/// The way from masks to samples, see [`crate::inverse`].
+enum Inverse {
+    Kernels(Box<Kernels<f32>>),
+    Tensors(TensorInverse),
+}
+
+/// Which of the two ways to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InverseKind {
+    /// Threads on the CPU.
+    Kernels,
+    /// Tensors on the network's device.
+    Tensors,
 }
 
 impl Objective {
-    /// For masks of a transform.
-    pub fn new(weights: LossWeights, transform: Arc<Transform>) -> Self {
-        Objective { weights, transform }
+    /// For masks of a layout over a transform, computed on `device`.
+    ///
+    /// # Errors
+    /// If a loss in time is asked for and the transform is a plain STFT.
+    pub fn new(weights: LossWeights, transform: &Arc<Transform>, layout: Layout, device: Device) -> Result<Self> {
+        // Measured by `trainer bench-losses`: on the CPU, the kernels are several times as fast.
+        let kind = if device == Device::Cpu { InverseKind::Kernels } else { InverseKind::Tensors };
+        Self::with_inverse(weights, transform, layout, device, kind)
+    }
+
+    /// The same, by the way that is named.
+    ///
+    /// # Errors
+    /// As [`Objective::new`].
+    pub fn with_inverse(
+        weights: LossWeights,
+        transform: &Arc<Transform>,
+        layout: Layout,
+        device: Device,
+        kind: InverseKind,
+    ) -> Result<Self> {
+        let inverse = if weights.in_time() {
+            let tables = Tables::new(&transform.design)?;
+            Some(match kind {
+                InverseKind::Kernels => {
+                    let plan = slicqt::Plan::new(&transform.design)?;
+                    let grid = crate::grid::Grid::new(&plan);
+                    Inverse::Kernels(Box::new(Kernels::new(plan, grid, &tables, layout)))
+                }
+                InverseKind::Tensors => {
+                    Inverse::Tensors(TensorInverse::new(transform, &tables, layout, (Kind::Float, device)))
+                }
+            })
+        } else {
+            None
+        };
+        Ok(Objective { weights, transform: transform.clone(), inverse })
     }
 
     /// What a batch must hold so that `network` can be trained on these losses.
     pub fn contents(&self, network: &dyn Network) -> Contents {
-        let wants = |kind| self.weights.0.iter().any(|(k, _)| *k == kind);
-        Contents { magnitude_forms: wants(LossKind::MagnitudeMse), ..Contents::of(network) }
+        let magnitude_forms = self.weights.0.iter().any(|(kind, _)| *kind == LossKind::MagnitudeMse);
+        Contents { magnitude_forms, waveforms: self.weights.in_time(), ..Contents::of(network) }
     }
 
     /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`.
     ///
     /// # Panics
     /// If the batch lacks something that [`Objective::contents`] names.
-    pub fn losses(&self, masks: &Tensor, look_ahead: LookAhead, batch: &Batch) -> Losses {
+    pub fn losses(&self, masks: &Tensor, look_ahead: LookAhead, batch: &Batch, mode: Mode) -> Losses {
         // The masks of a slice come `ahead` slices later; those of the last ones do not come any more.
         let ahead = match look_ahead {
             LookAhead::Slices(num_slices) => (num_slices as i64).min(masks.size()[1] - 1),
@@ -122,21 +224,94 @@ impl Objective {
         };
         let num_slices = masks.size()[1] - ahead;
         let masks = masks.narrow(1, ahead, num_slices);
-        let (mse, magnitude_mse) = batch.forms.narrow(num_slices).errors(&masks);
-        let _ = &self.transform;
         let mut parts = Vec::new();
         let mut total = Tensor::zeros([], (Kind::Float, masks.device()));
+        let forms = |kind: LossKind| {
+            let errors = batch.forms.narrow(num_slices).errors(&masks);
+            if kind == LossKind::Mse { errors.0 } else { errors.1.expect("asked for in contents") }
+        };
         for (kind, weight) in &self.weights.0 {
             let part = match kind {
-                LossKind::Mse => mse.shallow_clone(),
-                LossKind::MagnitudeMse => magnitude_mse.as_ref().expect("asked for in contents").shallow_clone(),
+                LossKind::Mse | LossKind::MagnitudeMse => forms(*kind),
                 LossKind::MaskSum => {
                     (masks.sum_dim_intlist([2].as_slice(), false, Kind::Float) - 1.0).square().mean(Kind::Float)
                 }
+                LossKind::Time(..) => continue,
             };
             total += &part * *weight;
             parts.push((name(*kind), part));
         }
+        if let Some(inverse) = &self.inverse {
+            let waveforms = batch.waveforms.as_ref().expect("asked for in contents");
+            let (in_time, time_parts) = self.losses_in_time(inverse, &masks, batch, waveforms, mode);
+            total += in_time;
+            parts.extend(time_parts);
+        }
         Losses { total, parts }
+    }
+
+    fn losses_in_time(
+        &self,
+        inverse: &Inverse,
+        masks: &Tensor,
+        batch: &Batch,
+        waveforms: &Waveforms,
+        mode: Mode,
+    ) -> (Tensor, Vec<(&'static str, Tensor)>) {
+        let (b, s, all_s) = (batch.batch_size, masks.size()[1], batch.num_slices());
+        let whole =
+            |num_slices: i64| crate::example::num_whole_samples(&self.transform.plan, num_slices as usize) as i64;
+        let targets = Tensor::from_slice(&waveforms.targets).reshape([b, 4, 2, whole(all_s)]).narrow(3, 0, whole(s));
+        match inverse {
+            Inverse::Kernels(kernels) => {
+                let values: Vec<f32> = to_cpu(&masks.detach()).reshape([-1]).try_into().expect("a flat f32 tensor");
+                let samples = kernels.samples(&waveforms.mix, all_s as usize, &values, s as usize);
+                let samples = Tensor::from_slice(&samples).reshape(targets.size()).set_requires_grad(true);
+                let (total, parts) = self.sum_in_time(&samples, &targets, batch, mode);
+                let by_samples = Tensor::run_backward(&[&total], &[&samples], false, false).remove(0);
+                let by_samples: Vec<f32> = to_cpu(&by_samples).reshape([-1]).try_into().expect("a flat f32 tensor");
+                let gradient = kernels.mask_gradient(&waveforms.mix, all_s as usize, &by_samples, s as usize);
+                let gradient = Tensor::from_slice(&gradient).reshape([b, 4, 2, s, -1]).permute([0, 3, 1, 2, 4]);
+                // Has the value of the loss, and its gradient by the masks.
+                let surrogate = (masks * gradient.to_device(masks.device())).sum(Kind::Float);
+                let total = total.detach().to_device(masks.device());
+                let parts = parts.into_iter().map(|(name, part)| (name, part.detach())).collect();
+                (total + &surrogate - surrogate.detach(), parts)
+            }
+            Inverse::Tensors(tensors) => {
+                let device = masks.device();
+                let (re, im): (Vec<f32>, Vec<f32>) = waveforms.mix.iter().map(|c| (c.re, c.im)).unzip();
+                let mix = Tensor::complex(&Tensor::from_slice(&re), &Tensor::from_slice(&im));
+                let mix = mix.reshape([b, all_s, 1, 2, -1]).narrow(1, 0, s).to_device(device);
+                let samples = tensors.samples(&mix, masks, &self.transform);
+                self.sum_in_time(&samples, &targets.to_device(device), batch, mode)
+            }
+        }
+    }
+
+    /// The weighted sum of the losses in time, and its parts.
+    fn sum_in_time(
+        &self,
+        samples: &Tensor,
+        targets: &Tensor,
+        batch: &Batch,
+        mode: Mode,
+    ) -> (Tensor, Vec<(&'static str, Tensor)>) {
+        let options = (targets.kind(), targets.device());
+        // One resolution per step has the mean of all three in the long run, at a third of the time.
+        let stft_lens = match mode {
+            Mode::Train { dropout_seed } => &STFT_LENS[(dropout_seed % 3) as usize..][..1],
+            Mode::Apply => STFT_LENS.as_slice(),
+        };
+        let mut total = Tensor::zeros([], options);
+        let mut parts = Vec::new();
+        for (kind, weight) in &self.weights.0 {
+            let LossKind::Time(time, over) = kind else { continue };
+            let sums = Sums::new(&batch.forms.known, *over == Over::Combinations, options);
+            let part = time_loss(*time, samples, targets, &sums, stft_lens);
+            total += &part * *weight;
+            parts.push((name(*kind), part));
+        }
+        (total, parts)
     }
 }

@@ -31,6 +31,12 @@ pub const ARCHITECTURE: Architecture = Architecture {
         if config.num_bins != transform.plan.num_bins() {
             bail!("num_bins: expected the transform's {}, got {}", transform.plan.num_bins(), config.num_bins);
         }
+        if let Some(bin) = transform.plan.bins().iter().find(|bin| bin.num_frames < MIN_FRAMES) {
+            bail!(
+                "expected a transform of at least {MIN_FRAMES} frames per bin and slice, got one of {}",
+                bin.num_frames
+            );
+        }
         Ok(Box::new(First::new(vs, &config, transform.clone())))
     },
 };
@@ -71,6 +77,8 @@ impl FirstConfig {
     }
 }
 
+/// Fewest frames of a bin for which every cell of the grid has some to pool.
+const MIN_FRAMES: usize = 16;
 /// Magnitudes of left, right, mid, side.
 pub const NUM_INPUTS: usize = 4;
 /// Kernel over bins and cells.

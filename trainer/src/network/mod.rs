@@ -86,8 +86,15 @@
 //! there is one; that the written graph, slice by slice through the engine that ships, gives the masks of `forward`
 //! within 1e-4; that every trained weight gets a gradient.
 
+mod cdae;
+mod cdae_bucket;
+mod cdae_graph;
+#[cfg(test)]
+mod cdae_tests;
 mod first;
 mod first_graph;
+mod lstm;
+mod lstm_graph;
 mod weights;
 
 #[cfg(test)]
@@ -103,11 +110,11 @@ use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 use tch::{Kind, Tensor, nn};
 
 /// Every architecture that `--network` takes.
-pub const ARCHITECTURES: &[Architecture] = &[first::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[first::ARCHITECTURE, cdae::ARCHITECTURE, cdae::CAUSAL, lstm::ARCHITECTURE];
 
 /// Masks per slice: stems times channels.
 pub const NUM_MASKS: i64 = 8;
@@ -132,6 +139,14 @@ pub trait Network: Send {
     /// Takes mean and deviation of its inputs `[B][S][input][position]` from some batches of a new run.
     fn set_statistics(&mut self, inputs: &Tensor);
 
+    /// Takes the weights of a published state dict instead of random ones.
+    ///
+    /// # Errors
+    /// If there are none for this architecture, or a tensor is missing or of another shape.
+    fn load_published(&mut self, _tensors: &HashMap<String, Tensor>) -> Result<()> {
+        bail!("there are no published weights for this network: expected cdae")
+    }
+
     /// The memory before the first slice. With `batch_size` 1, names and shapes are those of the exported graph.
     fn zero_state(&self, batch_size: i64) -> State;
 
@@ -144,7 +159,7 @@ pub trait Network: Send {
     /// Losses of a batch, from the zero state.
     fn losses(&self, batch: &Batch, mode: Mode, objective: &Objective) -> Losses {
         let (masks, _) = self.forward(&batch.inputs, &self.zero_state(batch.batch_size), mode);
-        objective.losses(&masks, self.look_ahead(), batch)
+        objective.losses(&masks, self.look_ahead(), batch, mode)
     }
 
     /// Writes the network into a graph that takes one slice per run: from `magnitudes` `[input][coef]` and the states
@@ -169,7 +184,6 @@ pub enum Layout {
     /// interpolated. Few, even positions: cheap networks that see all bins as one image.
     Grid,
     /// `[coef]` of the slice (`[bin][frame]`): inputs are magnitudes `|c|`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its networks come next"))]
     Coefs,
 }
 

@@ -9,6 +9,11 @@ use tch::Device;
 const CASES: &[&str] = &[
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2,causal=false",
+    "cdae:outer=6,inner=5",
+    "cdae:outer=6,inner=5,form=offline",
+    "cdae-causal:outer=6,inner=5",
+    "cdae-lstm:hidden=6,layers=2",
+    "cdae-lstm:hidden=6,causal=false",
 ];
 
 struct Case {

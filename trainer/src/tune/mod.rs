@@ -10,7 +10,7 @@ use crate::train::{self, Control};
 use anyhow::{Context, Result, bail, ensure};
 use optimizer::parameter::ParamId;
 use optimizer::prelude::*;
-use optimizer::storage::JournalStorage;
+use optimizer::storage::{JournalStorage, Storage};
 use space::Space;
 use std::collections::HashMap;
 use std::fs;
@@ -70,9 +70,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     keep_space(&args.space, &out.join("space.toml"))?;
     let journal = out.join("journal.jsonl");
     let storage = JournalStorage::<f64>::open(&journal).with_context(|| format!("{}", journal.display()))?;
-    let sampler = TpeSampler::builder().n_startup_trials(args.startup).seed(args.train.seed).build()?;
-    let pruner = MedianPruner::new(Direction::Maximize).n_min_trials(args.startup.max(1));
-    let study: Study<f64> = Study::builder().maximize().sampler(sampler).pruner(pruner).storage(storage).build();
+    let study = study(args.startup, args.train.seed, storage)?;
     let running = out.join("running.json");
     if let Ok(text) = fs::read(&running) {
         let params: HashMap<ParamId, ParamValue> = serde_json::from_slice::<Vec<(ParamId, ParamValue)>>(&text)
@@ -105,6 +103,14 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     Ok(())
 }
 
+/// A study that lowers its values: the library's estimator takes the lowest for the best, whatever the direction that
+/// the study is given. So scores go in with their sign turned.
+fn study(startup: usize, seed: u64, storage: impl Storage<f64> + 'static) -> Result<Study<f64>> {
+    let sampler = TpeSampler::builder().n_startup_trials(startup).seed(seed).build()?;
+    let pruner = MedianPruner::new(Direction::Minimize).n_min_trials(startup.max(1));
+    Ok(Study::builder().minimize().sampler(sampler).pruner(pruner).storage(storage).build())
+}
+
 fn run_trial(study: &Study<f64>, mut trial: Trial, args: TrainArgs) -> Result<()> {
     let config = args.config()?;
     let mut best = f64::NEG_INFINITY;
@@ -112,7 +118,7 @@ fn run_trial(study: &Study<f64>, mut trial: Trial, args: TrainArgs) -> Result<()
     let mut watch = |epoch: &Epoch| {
         let Some(sdr_db) = epoch.mean_sdr_db else { return Control::Continue };
         best = best.max(sdr_db);
-        trial.report(epoch.step, best);
+        trial.report(epoch.step, -best);
         is_given_up = epoch.step < config.run.total_steps && trial.should_prune();
         if is_given_up { Control::Stop } else { Control::Continue }
     };
@@ -134,7 +140,7 @@ fn run_trial(study: &Study<f64>, mut trial: Trial, args: TrainArgs) -> Result<()
     };
     trial.set_user_attr("end", end);
     // Also where a trial was given up, its score stands: to the library's sampler, a pruned trial has scored 0 dB.
-    study.complete_trial(trial, if best.is_finite() { best } else { DIVERGED_DB });
+    study.complete_trial(trial, -if best.is_finite() { best } else { DIVERGED_DB });
     Ok(())
 }
 
@@ -149,5 +155,44 @@ fn keep_space(space: &Path, kept: &Path) -> Result<()> {
         ),
         Ok(_) => Ok(()),
         Err(_) => fs::write(kept, text).with_context(|| format!("cannot write {}", kept.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use optimizer::storage::MemoryStorage;
+
+    #[test]
+    fn the_search_goes_where_scores_are_high() {
+        let space = Space::parse("[learning-rate]\nlow = 1e-4\nhigh = 1e-1\nlog = true\n").unwrap();
+        let study = study(10, 1, MemoryStorage::new()).unwrap();
+        let mut distances = Vec::new();
+        for _ in 0..60 {
+            let mut trial = study.ask();
+            let rate: f64 = space.dimensions[0].suggest(&mut trial).unwrap().parse().unwrap();
+            let distance = (rate.log10() + 1.5).abs(); // the best rate is 0.03
+            let sdr_db = 5.0 - distance;
+            study.complete_trial(trial, -sdr_db);
+            distances.push(distance);
+        }
+        let mean = |distances: &[f64]| distances.iter().sum::<f64>() / distances.len() as f64;
+        assert!(mean(&distances[40..]) < 0.5 * mean(&distances[..10]), "{distances:?}");
+    }
+
+    #[test]
+    fn a_trial_below_the_median_is_given_up() {
+        let study = study(3, 1, MemoryStorage::new()).unwrap();
+        for score in [1.0, 2.0, 3.0] {
+            let mut trial = study.ask();
+            trial.report(10, -score);
+            study.complete_trial(trial, -score);
+        }
+        let is_given_up = |score: f64| {
+            let mut trial = study.ask();
+            trial.report(10, -score);
+            trial.should_prune()
+        };
+        assert!(is_given_up(1.5) && !is_given_up(2.5));
     }
 }

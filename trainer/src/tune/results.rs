@@ -17,7 +17,7 @@ pub fn write(out: &Path, study: &Study<f64>) -> Result<()> {
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     let trials = study.trials();
     let complete: Vec<(f64, f64)> =
-        trials.iter().enumerate().map(|(number, trial)| (number as f64, trial.value)).collect();
+        trials.iter().enumerate().map(|(number, trial)| (number as f64, -trial.value)).collect();
     let mut best = f64::NEG_INFINITY;
     let so_far = complete.iter().map(|(number, value)| {
         best = best.max(*value);
@@ -30,10 +30,10 @@ pub fn write(out: &Path, study: &Study<f64>) -> Result<()> {
     Plot { title: "Mean SDR of the trials", x: "trial", y: "dB", log_y: false, curves }.write(&out.join("results.png"))
 }
 
-/// A table of all trials, best first, and how much each setting matters.
+/// A table of all trials (whose values are scores with their sign turned), best first, and how much each setting matters.
 pub fn table(study: &Study<f64>) -> String {
     let mut trials: Vec<(usize, _)> = study.trials().into_iter().enumerate().collect();
-    trials.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
+    trials.sort_by(|(_, a), (_, b)| a.value.total_cmp(&b.value));
     let mut table = String::from("| trial | mean SDR (dB) | epochs | end | settings |\n|---:|---:|---:|---|---|\n");
     for (number, trial) in &trials {
         let attribute = |name: &str| match trial.user_attrs.get(name) {

@@ -1,0 +1,233 @@
+//! `unbraid models`: what is there, what it is, and how more gets there.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use ::models::fetch::fetch;
+use ::models::import::{ImportOptions, Imported, PUBLISHED, PUBLISHED_URL, Published, import};
+use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir};
+use anyhow::{Result, anyhow, bail};
+use clap::{Subcommand, builder::PossibleValuesParser};
+
+use crate::installation::model_dirs;
+use crate::progress::download_bar;
+
+/// Lists models, tells about them, imports published weights, and fetches them.
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  unbraid models list
+  unbraid models fetch xumx-realtime
+  unbraid separate song.mp3 --out stems --model xumx-realtime
+  unbraid models import xumx-sliCQ/pretrained_model --name mine";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the models that are installed, and those that can be fetched
+    List,
+    /// Tells what a model is: stems, latency, licence, scores
+    Show {
+        /// Name or folder of the model
+        #[arg(value_name = "MODEL")]
+        model: String,
+    },
+    /// Makes a model of weights of xumx-sliCQ-V2
+    ///
+    /// Reads a state dict as PyTorch saves it (.pth) or a .safetensors file, and xumx_slicq_v2.json beside it. Needs no
+    /// Python; nothing that a file may hold besides numbers is run. Realtime weights become a model that streams, in the
+    /// plugin too; offline weights one for files, with a Wiener filter.
+    Import {
+        /// The weights, or the folder that holds them
+        #[arg(value_name = "DIR|FILE")]
+        weights: PathBuf,
+        /// Licence of the weights, for the model's card, if they are not known by their hash
+        #[arg(long, value_name = "TEXT")]
+        licence: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Downloads published weights and imports them
+    ///
+    /// Shows their licence first. A download that was broken off is continued; length and SHA-256 are checked.
+    Fetch {
+        /// Which
+        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(PUBLISHED.map(|published| published.name)))]
+        name: String,
+        /// Another server that has the authors' folders
+        #[arg(long, value_name = "URL", env = "UNBRAID_MODELS_URL", default_value = PUBLISHED_URL)]
+        url: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(clap::Args)]
+struct Place {
+    /// Name of the model [default: that of the weights]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Folder of models [default: your own, where plugin and program look]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replace a model of the same name
+    #[arg(long)]
+    replace: bool,
+}
+
+impl Place {
+    fn options(&self, licence: Option<String>) -> Result<ImportOptions> {
+        let models_dir = self.out.clone().or_else(user_models_dir);
+        let models_dir = models_dir.ok_or_else(|| anyhow!("no folder for your models: HOME is not set; use --out"))?;
+        Ok(ImportOptions { models_dir, name: self.name.clone(), licence, replace: self.replace })
+    }
+}
+
+/// Runs one of the subcommands.
+pub fn run(args: &Args) -> Result<()> {
+    match &args.command {
+        Command::List => list(),
+        Command::Show { model } => show(model),
+        Command::Import { weights, licence, place } => {
+            let options = place.options(licence.clone())?;
+            tell(&import(weights, &options)?, place)
+        }
+        Command::Fetch { name, url, place } => {
+            let published = PUBLISHED.iter().find(|published| published.name == name);
+            let published = published.ok_or_else(|| anyhow!("no weights are called {name}"))?;
+            fetch_model(published, url, place)
+        }
+    }
+}
+
+fn fetch_model(published: &'static Published, url: &str, place: &Place) -> Result<()> {
+    let megabytes = published.num_bytes as f64 / 1e6;
+    println!("{}: {}\n{megabytes:.1} MB from {url}\n\n{}\n", published.name, published.about, published.notice);
+    let bar = download_bar(published.name, published.num_bytes);
+    let result = fetch(published, url, &place.options(None)?, &mut |num_bytes| bar.set_position(num_bytes));
+    bar.finish_and_clear();
+    tell(&result?, place)
+}
+
+fn tell(imported: &Imported, place: &Place) -> Result<()> {
+    let (dir, manifest) = (&imported.model.dir, &imported.model.manifest);
+    println!(
+        "{}: {} parameters, {} operations, {}",
+        dir.display(),
+        imported.num_params,
+        imported.num_nodes,
+        kind_of(manifest)
+    );
+    if !imported.unused.is_empty() {
+        eprintln!(
+            "warning: {} tensors are of no use to the network: {}",
+            imported.unused.len(),
+            shown(&imported.unused)
+        );
+    }
+    // In a folder of the user's choice it is found by its path only.
+    let name = if place.out.is_some() { dir.display().to_string() } else { manifest.name.clone() };
+    println!("Try it: unbraid separate SONG --out DIR --model {name}");
+    Ok(())
+}
+
+/// The first few of many names.
+fn shown(names: &[String]) -> String {
+    let shown = names[..names.len().min(5)].join(", ");
+    if names.len() > 5 { format!("{shown}, ...") } else { shown }
+}
+
+/// Latency at the model's own rate and with short blocks.
+fn kind_of(manifest: &Manifest) -> String {
+    if manifest.offline.is_some() {
+        return "for files only".to_owned();
+    }
+    let rate = f64::from(manifest.sample_rate_hz);
+    let latency = separator::latency_samples(manifest, rate, 0);
+    format!("streams, {:.0} ms behind", 1000.0 * latency as f64 / rate)
+}
+
+fn list() -> Result<()> {
+    let mut names = Vec::new();
+    let mut out = std::io::stdout().lock();
+    for parent in model_dirs().into_iter().chain(user_models_dir()) {
+        let mut dirs: Vec<PathBuf> =
+            std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        dirs.sort();
+        for dir in dirs.iter().filter(|dir| dir.join(MANIFEST_FILE).is_file()) {
+            let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // Unfinished imports begin with a dot; the first of a name is the one that is used.
+            if name.starts_with('.') || names.contains(&name) {
+                continue;
+            }
+            match Manifest::read(&dir.join(MANIFEST_FILE)) {
+                Ok(manifest) => writeln!(
+                    out,
+                    "{name:<16} {}; {} ({})",
+                    manifest.stems.join(", "),
+                    kind_of(&manifest),
+                    dir.display()
+                )?,
+                Err(error) => writeln!(out, "{name:<16} cannot be used: {error}")?,
+            }
+            names.push(name);
+        }
+    }
+    let missing: Vec<_> =
+        PUBLISHED.iter().filter(|published| !names.iter().any(|name| name == published.name)).collect();
+    if !missing.is_empty() {
+        writeln!(out, "\nTo be had with `unbraid models fetch NAME`:")?;
+        for published in missing {
+            writeln!(out, "{:<16} {}", published.name, published.about)?;
+        }
+    }
+    Ok(())
+}
+
+fn show(name: &str) -> Result<()> {
+    let dir = match ::models::locate(name, &model_dirs()) {
+        Ok(dir) => dir,
+        Err(error @ ModelError::NotFound { .. }) => {
+            if PUBLISHED.iter().any(|published| published.name == name) {
+                bail!("model '{name}' is not here yet: run `unbraid models fetch {name}`");
+            }
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Model { manifest, .. } = Model::load(&dir)?;
+    let mut out = std::io::stdout().lock();
+    let transform = &manifest.transform;
+    writeln!(out, "{}  ({})", manifest.name, dir.display())?;
+    writeln!(out, "  use          {}", kind_of(&manifest))?;
+    writeln!(out, "  stems        {}", manifest.stems.join(", "))?;
+    writeln!(out, "  sample rate  {} Hz; others are resampled", manifest.sample_rate_hz)?;
+    writeln!(
+        out,
+        "  slices       {} samples, hops of {}, look-ahead {} slices",
+        transform.slice_len, manifest.hop_len, manifest.look_ahead_slices
+    )?;
+    writeln!(out, "  licence      {}", manifest.licence)?;
+    writeln!(out, "  trained on   {}", manifest.training.data.join("; "))?;
+    for (data, scores) in &manifest.scores {
+        let scores = scores.iter().map(|(stem, score)| format!("{stem} {score:.2}"));
+        writeln!(out, "  SDR in dB    {} ({data})", scores.collect::<Vec<_>>().join(", "))?;
+    }
+    print_card(&dir, &mut out)
+}
+
+/// The card follows where somebody reads.
+fn print_card(dir: &Path, out: &mut impl Write) -> Result<()> {
+    let card = dir.join("CARD.md");
+    match std::fs::read_to_string(&card) {
+        Ok(text) if std::io::stdout().is_terminal() => writeln!(out, "\n{text}")?,
+        Ok(_) => writeln!(out, "  more         {}", card.display())?,
+        Err(_) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! `unbraid models`.
+
+use crate::command::Workplace;
+
+#[test]
+fn list_and_show_tell_what_is_there_and_what_can_be_had() {
+    let workplace = Workplace::new([0.25; 4]);
+    let outcome = workplace.unbraid(&["models", "list"]);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    for name in ["xumx-realtime", "xumx-offline", "xumx-tiny", "xumx-metal", "models fetch"] {
+        assert!(outcome.stdout.contains(name), "{name}: {}", outcome.stdout);
+    }
+    let outcome = workplace.unbraid(&["models", "show", "./model"]);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    // Two hops of 1008, a budget of half a hop and a fade of 256 samples.
+    for part in ["vocals, drums, bass, other", "63 ms behind", "44100 Hz", "CC0-1.0", "2016 samples"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    let outcome = workplace.unbraid(&["models", "show", "xumx-tiny", "--help"]);
+    assert!(outcome.is_success);
+    let outcome = workplace.unbraid(&["models", "show", "no_such_model"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stderr.contains("'no_such_model' not found"), "{}", outcome.stderr);
+}
+
+#[test]
+fn fetch_shows_the_licence_before_it_asks_the_network() {
+    let workplace = Workplace::new([0.25; 4]);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{nobody}");
+    let outcome = workplace.unbraid(&["models", "fetch", "xumx-tiny", "--url", &url, "--out", "mine"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stdout.contains("MIT licence") && outcome.stdout.contains("MUSDB18-HQ"), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains(&url) && outcome.stderr.contains("network connection"), "{}", outcome.stderr);
+    let outcome = workplace.unbraid(&["models", "fetch", "xumx-big"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stderr.contains("xumx-realtime"), "{}", outcome.stderr);
+}
+
+#[test]
+fn import_says_what_is_wrong() {
+    let workplace = Workplace::new([0.25; 4]);
+    std::fs::write(workplace.path("weights.pth"), "PK").unwrap();
+    let outcome = workplace.unbraid(&["models", "import", "weights.pth", "--out", "mine"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stderr.contains("xumx_slicq_v2.json: cannot be read"), "{}", outcome.stderr);
+    let outcome = workplace.unbraid(&["models", "import", "nowhere", "--out", "mine"]);
+    assert!(outcome.stderr.contains("nowhere: cannot be read"), "{}", outcome.stderr);
+}
+
+/// The golden weights (random numbers) all the way: imported, listed, and a song separated with them.
+#[test]
+fn imported_weights_separate_a_song() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = golden.join("../../shared/golden/tiny_rt_random_state.safetensors");
+    if !golden.exists() {
+        eprintln!("SKIPPED: no golden data at {}", golden.display());
+        return;
+    }
+    let workplace = Workplace::new([0.25; 4]);
+    let args = r#"{"args": {"fscale": "mel", "fbins": 32, "fmin": 115.5, "realtime": true}}"#;
+    std::fs::create_dir(workplace.path("weights")).unwrap();
+    std::fs::write(workplace.path("weights/xumx_slicq_v2.json"), args).unwrap();
+    std::fs::copy(golden, workplace.path("weights/xumx_slicq_v2.safetensors")).unwrap();
+    let outcome = workplace.unbraid(&["models", "import", "weights", "--out", "mine", "--licence", "CC0-1.0"]);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("3488834 parameters") && outcome.stdout.contains("109 ms"), "{}", outcome.stdout);
+    let song = crate::command::tones(100_000, 44100, 0);
+    crate::command::write_wav(&workplace.path("song.wav"), 44100, [&song, &song]);
+    let outcome = workplace.unbraid(&["separate", "song.wav", "--out", "out", "--model", "mine/weights"]);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    let mut sum = vec![0.0; song.len()];
+    for stem in audio::STEM_NAMES {
+        let audio = audio::read_all(workplace.path(&format!("out/song/{stem}.wav"))).unwrap();
+        assert!(audio.samples[0].iter().any(|x| x.abs() > 1e-3), "{stem} has something");
+        sum.iter_mut().zip(&audio.samples[0]).for_each(|(sum, x)| *sum += x);
+    }
+    assert!(song.iter().zip(&sum).all(|(song, sum)| (song - sum).abs() < 1e-5), "the stems sum to the song");
+}

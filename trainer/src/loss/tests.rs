@@ -1,0 +1,191 @@
+//! Losses in time: gradients against finite differences, both ways of the inverse against each other, and values that
+//! can be told beforehand.
+
+use super::*;
+use crate::example::{ExampleMaker, num_whole_samples};
+use crate::grid::Grid;
+use crate::network::Channel;
+use crate::stems::Known;
+use num_complex::Complex;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use slicqt::{Design, Plan, Scale};
+
+const EACH: [TimeLoss; 5] = [TimeLoss::Sdr, TimeLoss::SiSdr, TimeLoss::WeightedSdr, TimeLoss::L1, TimeLoss::Stft];
+const KNOWN: [Known; 3] = [Known::All, Known::BassInOther, Known::VocalsOnly];
+const S: usize = 4;
+
+/// A small transform of few bins; windows reach over DC and Nyquist.
+fn small_design() -> Design {
+    Design::new(Scale::Mel, 10, 400.0, 44_100.0)
+}
+
+/// A problem in f64: masks to a loss, by the kernels and by tensors.
+struct Problem {
+    transform: Transform,
+    kernels: Kernels<f64>,
+    tensors: TensorInverse,
+    mix: Vec<Complex<f64>>,
+    masks: Vec<f64>,
+    targets: Tensor,
+    layout: Layout,
+}
+
+impl Problem {
+    fn new(layout: Layout) -> Self {
+        let design = small_design();
+        let transform = Transform::of_design("small", design.clone()).unwrap();
+        let tables = Tables::new(&design).unwrap();
+        let plan = Plan::<f64>::new(&design).unwrap();
+        let mut rng = StdRng::seed_from_u64(2);
+        let b = KNOWN.len();
+        let num_samples = num_whole_samples(&plan, S);
+        let mut noise = |len: usize| -> Vec<f64> { (0..len).map(|_| rng.random_range(-1.0..1.0)).collect() };
+        let targets = Tensor::from_slice(&noise(b * 8 * num_samples)).reshape([b as i64, 4, 2, num_samples as i64]);
+        let mut mix = Vec::new();
+        for _ in 0..b {
+            let channels = [0, 1].map(|_| slicqt::forward_whole(&plan, &noise(S * plan.hop_len())));
+            for s in 0..S {
+                for channel in &channels {
+                    mix.extend_from_slice(&channel[s * plan.num_coefs()..(s + 1) * plan.num_coefs()]);
+                }
+            }
+        }
+        let masks = (0..b * S * 8 * layout.num_positions(&transform)).map(|_| rng.random()).collect();
+        let tensors = TensorInverse::new(&transform, &tables, layout, (Kind::Double, Device::Cpu));
+        let kernels = Kernels::new(plan, Grid::new(&transform.plan), &tables, layout);
+        Problem { transform, kernels, tensors, mix, masks, targets, layout }
+    }
+
+    fn loss_of(&self, samples: &Tensor, kind: TimeLoss, over: Over) -> Tensor {
+        let sums = Sums::new(&KNOWN, over == Over::Combinations, (Kind::Double, Device::Cpu));
+        time_loss(kind, samples, &self.targets, &sums, &[256, 64])
+    }
+
+    fn samples(&self, masks: &[f64]) -> Tensor {
+        Tensor::from_slice(&self.kernels.samples(&self.mix, S, masks, S)).reshape(self.targets.size())
+    }
+
+    /// Value and gradient `[B][S][stem][channel][position]`, by the kernels.
+    fn by_kernels(&self, kind: TimeLoss, over: Over) -> (f64, Vec<f64>) {
+        let samples = self.samples(&self.masks).set_requires_grad(true);
+        let loss = self.loss_of(&samples, kind, over);
+        let by_samples = Tensor::run_backward(&[&loss], &[&samples], false, false).remove(0);
+        let by_samples: Vec<f64> = by_samples.flatten(0, -1).try_into().unwrap();
+        let gradient = self.kernels.mask_gradient(&self.mix, S, &by_samples, S);
+        let shape = [KNOWN.len() as i64, 4, 2, S as i64, -1];
+        let gradient = Tensor::from_slice(&gradient).reshape(shape).permute([0, 3, 1, 2, 4]).contiguous();
+        (loss.double_value(&[]), gradient.flatten(0, -1).try_into().unwrap())
+    }
+
+    /// The same, by torch alone.
+    fn by_tensors(&self, kind: TimeLoss, over: Over) -> (f64, Vec<f64>) {
+        let b = KNOWN.len() as i64;
+        let masks = Tensor::from_slice(&self.masks).reshape([b, S as i64, 4, 2, -1]).set_requires_grad(true);
+        let parts = |part: fn(&Complex<f64>) -> f64| Tensor::from_slice(&self.mix.iter().map(part).collect::<Vec<_>>());
+        let mix = Tensor::complex(&parts(|c| c.re), &parts(|c| c.im)).reshape([b, S as i64, 1, 2, -1]);
+        let loss = self.loss_of(&self.tensors.samples(&mix, &masks, &self.transform), kind, over);
+        let gradient = Tensor::run_backward(&[&loss], &[&masks], false, false).remove(0);
+        (loss.double_value(&[]), gradient.contiguous().flatten(0, -1).try_into().unwrap())
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    const STEP: f64 = 1e-7;
+    for layout in [Layout::Grid, Layout::Coefs] {
+        let problem = Problem::new(layout);
+        assert_eq!(problem.layout, layout);
+        let mut rng = StdRng::seed_from_u64(4);
+        for kind in EACH {
+            for over in [Over::Combinations, Over::Stems] {
+                let (value, gradient) = problem.by_kernels(kind, over);
+                let (tensor_value, tensor_gradient) = problem.by_tensors(kind, over);
+                assert!((value / tensor_value - 1.0).abs() < 1e-10, "{kind:?}: {value} and {tensor_value}");
+                let size = gradient.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+                for (a, b) in gradient.iter().zip(&tensor_gradient) {
+                    assert!((a - b).abs() < 1e-9 * size, "{kind:?} {over:?}: {a} and {b}");
+                }
+                for _ in 0..3 {
+                    let direction: Vec<f64> = gradient.iter().map(|_| rng.random_range(-1.0..1.0)).collect();
+                    let moved = |step: f64| -> f64 {
+                        let masks: Vec<f64> = problem.masks.iter().zip(&direction).map(|(m, d)| m + step * d).collect();
+                        problem.loss_of(&problem.samples(&masks), kind, over).double_value(&[])
+                    };
+                    let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                    let got: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+                    let scale = expected.abs().max(size);
+                    assert!((got - expected).abs() < 3e-5 * scale, "{kind:?} {over:?}: {got} against {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_estimate_with_known_errors_has_the_sdr_that_it_should() {
+    // One example; residuals are a tenth of each stem, so that every SDR is 20 dB (the softening changes little).
+    let targets = Tensor::randn([1, 4, 2, 4000], (Kind::Double, Device::Cpu));
+    let noise = Tensor::randn([1, 4, 2, 4000], (Kind::Double, Device::Cpu)) * 0.1;
+    let sums = |over| Sums::new(&[Known::All], over, (Kind::Double, Device::Cpu));
+    let loss = |kind, estimates: &Tensor, over| {
+        time_loss(kind, estimates, &targets, &sums(over), &STFT_LENS).double_value(&[])
+    };
+    for over in [true, false] {
+        let estimates = &targets + &noise;
+        assert!((loss(TimeLoss::Sdr, &estimates, over) + 20.0).abs() < 2.0);
+        assert!((loss(TimeLoss::SiSdr, &estimates, over) + 20.0).abs() < 2.0);
+        // Half as loud: 6 dB of SDR, and no error that SI-SDR would hear.
+        let half = &targets * 0.5;
+        assert!((loss(TimeLoss::Sdr, &half, over) + 6.02).abs() < 0.1);
+        assert!(loss(TimeLoss::SiSdr, &half, over) < -15.0);
+        assert!((loss(TimeLoss::WeightedSdr, &targets, over) + 1.0).abs() < 2e-2);
+        assert!(loss(TimeLoss::L1, &targets, over).abs() < 1e-9);
+        assert!(loss(TimeLoss::Stft, &targets, over).abs() < 0.02);
+        assert!(loss(TimeLoss::Stft, &half, over) > 0.5);
+    }
+}
+
+#[test]
+fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
+    let transform = Arc::new(Transform::new("mel-32").unwrap());
+    let weights: LossWeights = "mse=1,magnitude-mse=0.5,mask-sum=0.02,sdr=0.1,l1-stems=0.3".parse().unwrap();
+    assert_eq!(weights, weights.to_string().parse().unwrap());
+    let mut rng = StdRng::seed_from_u64(8);
+    let num_slices = 5;
+    let contents =
+        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: true, waveforms: true };
+    let mut maker = ExampleMaker::new(&transform, contents);
+    let mut example = |known| {
+        let len = num_slices * transform.plan.hop_len();
+        let mut channel = || (0..len).map(|_| rng.random_range(-0.5f32..0.5)).collect::<Vec<f32>>();
+        let stems: Vec<[Vec<f32>; 2]> = (0..4).map(|_| [channel(), channel()]).collect();
+        maker.transform(&stems, num_slices, known)
+    };
+    let batch = Batch::new(vec![example(Known::All), example(Known::BassInOther)], num_slices);
+    let shape = [2, num_slices as i64, 4, 2, transform.grid.len() as i64];
+    let masks = Tensor::rand(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    // A look-ahead of two: the first masks belong to no slice, the last slices have no masks.
+    let look_ahead = LookAhead::Slices(2);
+    let both = [InverseKind::Kernels, InverseKind::Tensors].map(|kind| {
+        let objective = Objective::with_inverse(weights.clone(), &transform, Layout::Grid, Device::Cpu, kind).unwrap();
+        let losses = objective.losses(&masks, look_ahead, &batch, Mode::Apply);
+        let names: Vec<&str> = losses.parts.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["mse", "magnitude-mse", "mask-sum", "sdr", "l1-stems"]);
+        let sum: f64 =
+            losses.parts.iter().zip(&weights.0).map(|((_, part), (_, weight))| part.double_value(&[]) * weight).sum();
+        assert!((losses.total.double_value(&[]) - sum).abs() < 1e-4, "the total is the weighted sum");
+        let gradient = Tensor::run_backward(&[&losses.total], &[&masks], false, false).remove(0);
+        assert_eq!(gradient.narrow(1, 0, 2).abs().max().double_value(&[]), 0.0);
+        gradient
+    });
+    let size = both[0].abs().max().double_value(&[]);
+    let difference = (&both[0] - &both[1]).abs().max().double_value(&[]);
+    assert!(size > 0.0 && difference < 1e-4 * size, "{difference} of {size}");
+}
+
+#[test]
+fn an_unknown_loss_or_weight_is_named() {
+    assert!("mse=1,sdrr=2".parse::<LossWeights>().unwrap_err().contains("si-sdr"));
+    assert!("mse=zero".parse::<LossWeights>().unwrap_err().contains("mse"));
+    assert!("mse=-1".parse::<LossWeights>().is_err());
+}
