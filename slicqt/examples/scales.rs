@@ -12,7 +12,7 @@ use slicqt::{Design, Plan, Sample, forward_whole, inverse_whole};
 
 fn main() {
     let mut args = std::env::args().skip(1).map(|arg| arg.parse::<u64>().expect("whole numbers"));
-    let (num_designs, seed) = (args.next().unwrap_or(40), args.next().unwrap_or(1));
+    let (num_designs, seed) = (args.next().unwrap_or(150), args.next().unwrap_or(1));
     println!("{:8} {:>7} {:>7} {:>9} {:>9}  worst design in f32", "scale", "designs", "refused", "f32 dB", "f64 dB");
     for kind in support::KINDS {
         let mut rng = StdRng::seed_from_u64(seed);

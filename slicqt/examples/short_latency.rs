@@ -1,8 +1,9 @@
-//! What the shorter latency of `Timing::Trimmed` costs when coefficients are changed: a stem is masked out of a mix with the
-//! ideal ratio mask, and what is left out at the ends of slices is compared with what came out.
+//! What the shorter latency of `Timing::Trimmed` costs when coefficients are changed: a stem is masked out of a mix with
+//! the ideal ratio mask (left channels, 44.1 kHz, 16 bits), and what is left out at the ends of slices is compared with what
+//! came out.
 //!
 //! ```text
-//! ffmpeg -i vocals.ogg -ac 1 vocals.wav; ... cargo run --release -p slicqt --example short_latency -- STEM.wav REST.wav [SECONDS]
+//! cargo run --release -p slicqt --example short_latency -- STEM.wav REST.wav...
 //! ```
 
 use hound::WavReader;
@@ -11,30 +12,32 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [stem, rest, more @ ..] = args.as_slice() else {
-        return Err("usage: short_latency STEM.wav REST.wav [SECONDS]".into());
+    let [stem, first_rest, more @ ..] = args.as_slice() else {
+        return Err("usage: short_latency STEM.wav REST.wav...".into());
     };
-    let seconds: f64 = more.first().map_or(Ok(30.0), |s| s.parse())?;
-    let (stem, rest) = (read(stem, seconds)?, read(rest, seconds)?);
-    println!(
-        "{:10} {:8} {:>13} {:>9} {:>10} {:>13}",
-        "design", "timing", "delay+hop ms", "SDR dB", "change dB", "unchanged dB"
-    );
+    let (stem, mut rest) = (read(stem)?, read(first_rest)?);
+    for path in more {
+        rest.iter_mut().zip(read(path)?).for_each(|(sum, x)| *sum += x);
+    }
+    let mix: Vec<f32> = stem.iter().zip(&rest).map(|(a, b)| a + b).collect();
+    println!("design     timing   hop+delay ms  masked SDR dB  left out dB  unmasked SDR dB");
     for design in [Design::bark_262(), Design::mel_32()] {
         let plan = Plan::<f32>::new(&design)?;
-        let early = masked(&plan, &stem, &rest, Timing::Early, true);
-        for timing in [Timing::Early, Timing::Trimmed] {
-            let (delay, out) = (plan.delay_samples(timing), masked(&plan, &stem, &rest, timing, true));
-            let mix: Vec<f32> = stem.iter().zip(&rest).map(|(a, b)| a + b).collect();
-            let unchanged = masked(&plan, &stem, &rest, timing, false);
+        let (skip, early) = (plan.slice_len(), masked(&plan, &stem, &rest, Timing::Early, true));
+        for timing in [Timing::Whole, Timing::Early, Timing::Trimmed] {
+            let out = masked(&plan, &stem, &rest, timing, true);
+            let unmasked = masked(&plan, &stem, &rest, timing, false);
+            let left_out = match timing {
+                Timing::Trimmed => format!("{:.1}", -sdr_db(&early, &out, skip)),
+                _ => "none".to_owned(),
+            };
             println!(
-                "{:10} {:8} {:13.1} {:9.2} {:10.1} {:13.1}",
+                "{:10} {:8} {:12.1}  {:13.2}  {left_out:>11}  {:15.1}",
                 design.to_string(),
                 format!("{timing:?}"),
-                (plan.hop_len() + delay) as f64 / 44.1,
-                sdr_db(&stem, &out, plan.slice_len()),
-                -sdr_db(&early, &out, plan.slice_len()),
-                sdr_db(&mix, &unchanged, plan.slice_len()),
+                (plan.hop_len() + plan.delay_samples(timing)) as f64 / 44.1,
+                sdr_db(&stem, &out, skip),
+                sdr_db(&mix, &unmasked, skip),
             );
         }
     }
@@ -82,9 +85,9 @@ fn sdr_db(reference: &[f32], estimate: &[f32], skip: usize) -> f64 {
 }
 
 /// The first channel of a 16-bit wav.
-fn read(path: &str, seconds: f64) -> Result<Vec<f32>, Box<dyn Error>> {
+fn read(path: &str) -> Result<Vec<f32>, Box<dyn Error>> {
     let mut reader = WavReader::open(path)?;
-    let (num_channels, len) = (reader.spec().channels as usize, (seconds * reader.spec().sample_rate as f64) as usize);
-    let samples = reader.samples::<i16>().step_by(num_channels).take(len);
+    let num_channels = reader.spec().channels as usize;
+    let samples = reader.samples::<i16>().step_by(num_channels);
     Ok(samples.map(|x| x.map(|x| x as f32 / 32_768.0)).collect::<Result<_, _>>()?)
 }

@@ -25,8 +25,8 @@ fn for_each_design(num_designs: usize, max_slice_len: usize, mut check: impl FnM
     }
 }
 
-fn reconstructs<T: Sample>(at_least_db: f64) {
-    for_each_design(12, 12_000, |_, design, rng| {
+fn reconstructs<T: Sample>(num_designs: usize, at_least_db: f64) {
+    for_each_design(num_designs, 20_000, |_, design, rng| {
         let plan = Plan::<T>::new(design).unwrap();
         let num_samples = rng.random_range(1..4 * plan.slice_len());
         for (name, signal) in signals::<T>(num_samples, design.sample_rate_hz(), rng) {
@@ -42,12 +42,12 @@ fn reconstructs<T: Sample>(at_least_db: f64) {
 
 #[test]
 fn every_scale_reconstructs_in_f32() {
-    reconstructs::<f32>(125.0);
+    reconstructs::<f32>(150, 125.0);
 }
 
 #[test]
 fn every_scale_reconstructs_in_f64() {
-    reconstructs::<f64>(290.0);
+    reconstructs::<f64>(30, 290.0);
 }
 
 #[test]
