@@ -9,7 +9,7 @@
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use slicqt::{Complex, Design, OverlapAdd, Plan, Slicer, Timing};
-use std::error::Error;
+use std::{error::Error, process::ExitCode};
 
 /// The effect: everything between the forward and the inverse transform.
 struct Gate {
@@ -39,13 +39,26 @@ struct Channel {
     coefs: Vec<Complex<f32>>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("spectral_gate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [input, output, rest @ ..] = args.as_slice() else {
         return Err("usage: spectral_gate IN.wav OUT.wav [THRESHOLD_DB [DESIGN]]".into());
     };
-    let threshold_db: f32 = rest.first().map_or(Ok(-50.0), |db| db.parse())?;
-    let mut reader = WavReader::open(input)?;
+    let threshold_db: f32 = match rest.first() {
+        Some(db) => db.parse().map_err(|_| format!("threshold: expected a number of dB, got \"{db}\""))?,
+        None => -50.0,
+    };
+    let mut reader = WavReader::open(input).map_err(|error| format!("could not read {input}: {error}"))?;
     let spec = reader.spec();
     let num_channels = spec.channels as usize;
     let samples: Vec<f32> = match spec.sample_format {
@@ -75,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (hop_len, delay) = (plan.hop_len(), plan.delay_samples(timing));
     let num_samples = samples.len() / num_channels;
     let spec = WavSpec { bits_per_sample: 32, sample_format: SampleFormat::Float, ..spec };
-    let mut writer = WavWriter::create(output, spec)?;
+    let mut writer = WavWriter::create(output, spec).map_err(|error| format!("could not write {output}: {error}"))?;
     let (mut hop, mut hops_out) = (vec![0.0; hop_len], vec![vec![0.0; hop_len]; num_channels]);
     for start in (0..num_samples + delay).step_by(hop_len) {
         for (c, channel) in channels.iter_mut().enumerate() {
