@@ -110,7 +110,8 @@ impl Design {
         self
     }
 
-    /// The same with slices of so many samples: a multiple of 4, and long enough for the narrowest bin.
+    /// The same with slices of so many samples: a legal length ([`Design::next_slice_len`]), and long enough for the
+    /// narrowest bin.
     pub fn with_slice_len(mut self, slice_len: usize) -> Self {
         self.slice_len = Some(slice_len);
         self

@@ -72,11 +72,18 @@ pub enum DesignError {
         /// As given.
         slice_len: usize,
     },
-    /// The slice length does not divide into quarters.
-    #[error("slice length: expected a multiple of 4, at least 16, got {slice_len}")]
+    /// The slice length does not divide into quarters, or its FFT would be slow and inexact.
+    #[error(
+        "slice length: expected a multiple of 4, at least 16, without a prime factor above {max_prime}, got {slice_len} \
+         (the next one is {next})"
+    )]
     SliceLen {
         /// As given.
         slice_len: usize,
+        /// Largest prime factor allowed.
+        max_prime: usize,
+        /// The next legal length.
+        next: usize,
     },
     /// The slicing window cannot rise over so many samples.
     #[error(

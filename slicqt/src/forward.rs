@@ -19,7 +19,8 @@ impl<T: Sample> Plan<T> {
         let Scratch { time, spectrum, fft, .. } = scratch;
         time.copy_from_slice(slice);
         let (low, half) = (self.tables.low_margin, self.slice_len / 2);
-        self.real_forward
+        self.real_ffts
+            .forward
             .process_with_scratch(time, &mut spectrum[low..=low + half], fft)
             .expect("scratch was made for this plan");
         if self.synthesis.is_some() {
@@ -27,7 +28,7 @@ impl<T: Sample> Plan<T> {
             return;
         }
         self.mirror_into_margins(spectrum);
-        for (bucket, bucket_table) in self.buckets.iter().zip(&self.tables.buckets) {
+        for (bucket, ffts) in self.buckets.iter().zip(&self.tables.bucket_ffts) {
             let coefs = &mut coefs[bucket.coefs.clone()];
             let bins = &self.tables.bins[bucket.first_bin..bucket.first_bin + bucket.num_bins];
             for (frames, bin) in coefs.chunks_exact_mut(bucket.num_frames).zip(bins) {
@@ -38,7 +39,7 @@ impl<T: Sample> Plan<T> {
                 multiply_into(&spectrum[bin.centre..][..upper.len()], from_centre, bin.to_frames, upper);
                 multiply_into(&spectrum[bin.centre - below..bin.centre], below_centre, bin.to_frames, lower);
             }
-            bucket_table.to_frames.process_with_scratch(coefs, fft);
+            ffts.inverse.process_with_scratch(coefs, fft);
         }
     }
 

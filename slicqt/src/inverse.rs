@@ -22,15 +22,15 @@ impl<T: Sample> Plan<T> {
             // The spectrum of a real signal is real at DC and Nyquist.
             spectrum[0].im = T::zero();
             spectrum[self.slice_len / 2].im = T::zero();
-            self.real_inverse.process_with_scratch(spectrum, slice, fft).expect("scratch was made for this plan");
+            self.real_ffts.inverse.process_with_scratch(spectrum, slice, fft).expect("scratch was made for this plan");
             slice.iter_mut().zip(synthesis).for_each(|(x, w)| *x = *x * *w);
             return;
         }
         spectrum.fill(Complex::new(T::zero(), T::zero()));
-        for (bucket, bucket_table) in self.buckets.iter().zip(&self.tables.buckets) {
+        for (bucket, ffts) in self.buckets.iter().zip(&self.tables.bucket_ffts) {
             let coefs = &coefs[bucket.coefs.clone()];
             let frames = &mut frames[..coefs.len()];
-            bucket_table.from_frames.process_immutable_with_scratch(coefs, frames, fft);
+            ffts.forward.process_immutable_with_scratch(coefs, frames, fft);
             let bins = &self.tables.bins[bucket.first_bin..bucket.first_bin + bucket.num_bins];
             for (frames, bin) in frames.chunks_exact(bucket.num_frames).zip(bins) {
                 let window = &self.tables.windows[bin.window.clone()];
@@ -47,7 +47,7 @@ impl<T: Sample> Plan<T> {
         for (y, factor) in spectrum.iter_mut().zip(&self.tables.inverse_diagonal) {
             *y = Complex::new(y.re * *factor, y.im * *factor);
         }
-        self.real_inverse.process_with_scratch(spectrum, slice, fft).expect("scratch was made for this plan");
+        self.real_ffts.inverse.process_with_scratch(spectrum, slice, fft).expect("scratch was made for this plan");
     }
 
     /// Adds the conjugate mirror of every bin, where it lies in the half spectrum: of what reaches below DC or beyond

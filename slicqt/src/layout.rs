@@ -1,6 +1,6 @@
 //! From a design to bins on the FFT grid of a slice, and the rules that it must keep.
 
-use crate::{Design, DesignError, Scale, design::Bands, multi_resolution, windows::Shape};
+use crate::{Design, DesignError, Scale, design::Bands, lens::multiple_of_4, multi_resolution, windows::Shape};
 
 /// Largest slice, in samples (95 s at 44.1 kHz).
 pub(crate) const MAX_SLICE_LEN: usize = 1 << 22;
@@ -51,7 +51,7 @@ impl Design {
         let sample_rate = self.sample_rate_hz;
         let nyquist = sample_rate / 2.0;
         let bands = bands(scale, num_bands, fmin_hz, fmax_hz);
-        // L = max 8 sr Q / f, raised to a multiple of 4.
+        // L = max 8 sr Q / f, raised to a legal length.
         let narrowest = bands.iter().max_by(|a, b| (a.q / a.frequency_hz).total_cmp(&(b.q / b.frequency_hz)));
         let narrowest = narrowest.expect("num_bands was checked");
         let needed = (8.0 * sample_rate * narrowest.q / narrowest.frequency_hz).ceil();
@@ -74,7 +74,7 @@ impl Design {
             } else {
                 (pos[j + 1] - pos[j - 1]) as f64
             };
-            multiple_of_4(width).max(MIN_FRAMES)
+            self.fft_len(multiple_of_4(width).max(MIN_FRAMES))
         };
         let num_frames: Vec<usize> = (0..=n + 1).map(frames).collect();
         // DC and Nyquist get a plateau when they are wider than their neighbour.
@@ -100,36 +100,6 @@ impl Design {
             .collect();
         Ok(Layout { slice_len, transition_len, bins })
     }
-
-    /// Lengths of slice and transition: as given, if legal, or else the shortest slice, raised to a multiple of 4, and
-    /// a quarter of it, raised to an even number. `needed` is the shortest slice for the narrowest bin, at `frequency_hz`.
-    pub(crate) fn lens(&self, needed: f64, frequency_hz: f64, q: f64) -> Result<(usize, usize), DesignError> {
-        let too_long = |actual| DesignError::TooLarge { what: "slice length", actual, max: MAX_SLICE_LEN };
-        if needed.is_nan() || needed > MAX_SLICE_LEN as f64 {
-            return Err(too_long(needed));
-        }
-        let needed = (needed as usize).max(MIN_FRAMES);
-        let slice_len = self.slice_len.unwrap_or(needed.next_multiple_of(4));
-        if slice_len > MAX_SLICE_LEN {
-            return Err(too_long(slice_len as f64));
-        }
-        if !slice_len.is_multiple_of(4) || slice_len < MIN_FRAMES {
-            return Err(DesignError::SliceLen { slice_len });
-        }
-        if slice_len < needed {
-            let bandwidth_hz = frequency_hz / q;
-            return Err(DesignError::QTooHigh { frequency_hz, bandwidth_hz, q, needed, slice_len });
-        }
-        let transition_len = self.transition_len.unwrap_or((slice_len / 4).next_multiple_of(2));
-        if !transition_len.is_multiple_of(2) || !(2..=slice_len / 2).contains(&transition_len) {
-            return Err(DesignError::TransitionLen { transition_len, slice_len });
-        }
-        Ok((slice_len, transition_len))
-    }
-}
-
-pub(crate) fn multiple_of_4(width: f64) -> usize {
-    (4.0 * (width / 4.0).round_ties_even()) as usize
 }
 
 fn check_scale(scale: Scale, num_bands: usize, fmin_hz: f64, fmax_hz: f64, nyquist_hz: f64) -> Result<(), DesignError> {

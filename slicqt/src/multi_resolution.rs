@@ -2,7 +2,8 @@
 
 use crate::{
     Design, DesignError, ResolutionBand,
-    layout::{Layout, LayoutBin, MAX_COEFS, MIN_FRAMES, multiple_of_4},
+    layout::{Layout, LayoutBin, MAX_COEFS, MIN_FRAMES},
+    lens::multiple_of_4,
     windows::Shape,
 };
 
@@ -33,7 +34,8 @@ pub(crate) fn layout(design: &Design, bands: &[ResolutionBand]) -> Result<Layout
     let mut bins: Vec<LayoutBin> = Vec::new();
     let mut start = 0;
     for (band_idx, band) in bands.iter().enumerate() {
-        let width = multiple_of_4(POINTS_PER_WINDOW * slice_len as f64 / band.window_len as f64).max(MIN_FRAMES);
+        let width = design
+            .fft_len(multiple_of_4(POINTS_PER_WINDOW * slice_len as f64 / band.window_len as f64).max(MIN_FRAMES));
         if width > slice_len / 2 {
             return Err(DesignError::ResolutionBand {
                 band_idx,

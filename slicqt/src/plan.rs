@@ -1,18 +1,18 @@
 //! Tables and FFTs of a design, and the transform of one slice.
 
-use crate::{Design, DesignError, Sample, tables::Tables, tables::cast, windows};
+use crate::{Design, DesignError, Sample, sample::RealFftPair, tables::Tables, tables::cast, windows};
 use num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 /// One frequency of the scale (or DC, or Nyquist).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bin {
     /// Centre frequency.
     pub frequency_hz: f64,
-    /// Centre on the FFT grid of a slice; even.
+    /// Centre on the FFT grid of a slice; even, but for a plain STFT.
     pub position: usize,
-    /// Coefficients per slice. Frame `m` lies at sample `m * slice_len / num_frames` of the slice.
+    /// Coefficients per slice. Frame `m` lies at sample `m * slice_len / num_frames` of the slice, and a plain
+    /// STFT's only one in its middle.
     pub num_frames: usize,
     /// Index of the bin's frame 0 among the coefficients of a slice.
     pub coef_offset: usize,
@@ -46,8 +46,7 @@ pub struct Plan<T = f32> {
     /// `[coef]`, see [`Plan::coef_energy_weights`].
     pub(crate) energy_weights: Vec<f32>,
     pub(crate) tables: Tables<T>,
-    pub(crate) real_forward: Arc<dyn RealToComplex<T>>,
-    pub(crate) real_inverse: Arc<dyn ComplexToReal<T>>,
+    pub(crate) real_ffts: RealFftPair<T>,
 }
 
 impl<T: Sample> Plan<T> {
@@ -98,7 +97,6 @@ impl<T: Sample> Plan<T> {
             });
             num_coefs += m;
         }
-        let mut real_planner = RealFftPlanner::new();
         Ok(Plan {
             tables: Tables::new(&layout, &buckets, &windows, &diagonal),
             slice_len: len,
@@ -110,8 +108,7 @@ impl<T: Sample> Plan<T> {
             slicing: windows::slicing(len, layout.transition_len).into_iter().map(cast).collect(),
             synthesis: None,
             energy_weights,
-            real_forward: real_planner.plan_fft_forward(len),
-            real_inverse: real_planner.plan_fft_inverse(len),
+            real_ffts: T::real_ffts(len),
         })
     }
 

@@ -22,10 +22,12 @@ impl<T: Sample> Plan<T> {
     /// Not safe: allocates.
     pub fn make_scratch(&self) -> Scratch<T> {
         let zeros = |len: usize| vec![Complex::new(T::zero(), T::zero()); len];
-        let small_ffts = self.tables.buckets.iter().flat_map(|bucket| {
-            [bucket.to_frames.get_inplace_scratch_len(), bucket.from_frames.get_immutable_scratch_len()]
-        });
-        let real_ffts = [self.real_forward.get_scratch_len(), self.real_inverse.get_scratch_len()];
+        let small_ffts = self
+            .tables
+            .bucket_ffts
+            .iter()
+            .flat_map(|ffts| [ffts.inverse.get_inplace_scratch_len(), ffts.forward.get_immutable_scratch_len()]);
+        let real_ffts = [self.real_ffts.forward.get_scratch_len(), self.real_ffts.inverse.get_scratch_len()];
         Scratch {
             time: self.make_slice(),
             spectrum: zeros(self.tables.low_margin + self.slice_len / 2 + 1 + self.tables.high_margin),

@@ -5,7 +5,6 @@ use crate::{
     layout::MAX_SLICE_LEN,
     tables::{Tables, cast},
 };
-use realfft::RealFftPlanner;
 use std::f64::consts::PI;
 
 impl<T: Sample> Plan<T> {
@@ -15,7 +14,6 @@ impl<T: Sample> Plan<T> {
         let window = analysis(fft_len);
         // The inverse FFT multiplies by its length.
         let synthesis = synthesis(&window, hop_len).into_iter().map(|w| cast(w / fft_len as f64)).collect();
-        let mut planner = RealFftPlanner::<T>::new();
         let num_bins = fft_len / 2 + 1;
         let bin = |k: usize| Bin {
             frequency_hz: k as f64 * design.sample_rate_hz() / fft_len as f64,
@@ -36,8 +34,7 @@ impl<T: Sample> Plan<T> {
             slicing: window.into_iter().map(cast).collect(),
             synthesis: Some(synthesis),
             energy_weights: (0..num_bins).map(weight).collect(),
-            real_forward: planner.plan_fft_forward(fft_len),
-            real_inverse: planner.plan_fft_inverse(fft_len),
+            real_ffts: T::real_ffts(fft_len),
         })
     }
 }

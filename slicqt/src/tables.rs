@@ -10,9 +10,8 @@
 //! - The dual windows `g_j(k) / D(p_j + k)` need no table: the division by D comes after all bins are added up, once
 //!   per point of the spectrum and together with the 1/L of the real FFT. D is the diagonal of the windows as rounded.
 
-use crate::{Bucket, Sample, layout::Layout};
-use rustfft::{Fft, FftPlanner};
-use std::{ops::Range, sync::Arc};
+use crate::{Bucket, Sample, layout::Layout, sample::FftPair};
+use std::ops::Range;
 
 /// Windows and small FFTs of a plan.
 pub(crate) struct Tables<T> {
@@ -21,7 +20,7 @@ pub(crate) struct Tables<T> {
     /// `[bin]`
     pub(crate) bins: Vec<BinTable<T>>,
     /// `[bucket]`
-    pub(crate) buckets: Vec<BucketTable<T>>,
+    pub(crate) bucket_ffts: Vec<FftPair<T>>,
     /// `[q]`, q = 0 ..= L/2: `1 / (L D(q))`, D the frame diagonal.
     pub(crate) inverse_diagonal: Vec<T>,
     /// Points of the spectrum that windows reach below DC.
@@ -42,19 +41,13 @@ pub(crate) struct BinTable<T> {
     pub(crate) from_frames: T,
 }
 
-/// The FFTs of the bins of one bucket.
-pub(crate) struct BucketTable<T> {
-    pub(crate) to_frames: Arc<dyn Fft<T>>,
-    pub(crate) from_frames: Arc<dyn Fft<T>>,
-}
-
 impl<T: Sample> Tables<T> {
     /// For a plain STFT: its bins are those of the real FFT.
     pub(crate) fn none() -> Self {
         Tables {
             windows: Vec::new(),
             bins: Vec::new(),
-            buckets: Vec::new(),
+            bucket_ffts: Vec::new(),
             inverse_diagonal: Vec::new(),
             low_margin: 0,
             high_margin: 0,
@@ -90,16 +83,11 @@ impl<T: Sample> Tables<T> {
             }
         });
         let bins = bins.collect();
-        // One planner for both directions and all sizes: it shares the FFTs that they are built of.
-        let mut planner = FftPlanner::new();
-        let bucket_table = |bucket: &Bucket| BucketTable {
-            to_frames: planner.plan_fft_inverse(bucket.num_frames),
-            from_frames: planner.plan_fft_forward(bucket.num_frames),
-        };
+        let bucket_lens: Vec<usize> = buckets.iter().map(|bucket| bucket.num_frames).collect();
         Tables {
             bins,
             windows: table,
-            buckets: buckets.iter().map(bucket_table).collect(),
+            bucket_ffts: T::ffts(&bucket_lens),
             inverse_diagonal: diagonal[..=len / 2].iter().map(|d| cast(1.0 / (len as f64 * d))).collect(),
             low_margin,
             high_margin,

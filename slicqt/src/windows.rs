@@ -123,3 +123,26 @@ pub(crate) fn slicing(slice_len: usize, transition_len: usize) -> Vec<f64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_bin_is_a_gap() {
+        let bin = |position: usize| LayoutBin {
+            frequency_hz: position as f64,
+            position,
+            num_frames: 16,
+            shape: Shape::BlackmanHarris,
+        };
+        let check = |positions: &mut dyn Iterator<Item = usize>| {
+            let layout = Layout { slice_len: 128, transition_len: 32, bins: positions.map(bin).collect() };
+            let windows = analysis(&layout);
+            check_frame(&layout, &windows, &frame_diagonal(&layout, &windows))
+        };
+        assert_eq!(check(&mut (0..=64).step_by(8)), Ok(()));
+        let error = check(&mut (0..=64).step_by(8).filter(|p| *p != 32)).unwrap_err().to_string();
+        assert!(error.starts_with("the bins leave a gap at") && error.contains("30 dB allowed"), "{error}");
+    }
+}

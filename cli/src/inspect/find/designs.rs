@@ -74,7 +74,7 @@ fn scale(scale: Scale, rng: &mut ChaCha8Rng, sample_rate_hz: f64) -> Option<Desi
     }
     let slice_len = Plan::<f32>::new(&design).ok()?.slice_len();
     Some(match variant {
-        0 => design.with_slice_len(4 * (slice_len as f64 * longer / 4.0).round() as usize),
+        0 => design.with_slice_len(Design::next_slice_len((slice_len as f64 * longer) as usize)),
         _ => design.with_transition_len(slice_len / 4 * 2),
     })
 }

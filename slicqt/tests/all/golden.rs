@@ -1,7 +1,7 @@
 //! The published transform's own numbers (`../shared/golden`, made with xumx-sliCQ-V2).
 
 use safetensors::SafeTensors;
-use slicqt::{Design, Plan, forward_whole};
+use slicqt::{Design, Plan, forward_whole, inverse_whole};
 use std::{fs, path::PathBuf};
 
 /// The golden folder, or `None` with a word on the terminal.
@@ -82,5 +82,27 @@ fn positions_and_frames() {
             let g = tensors.tensor(&format!("g{j:03}")).unwrap();
             assert_eq!(bin.num_frames, g.shape()[0], "{name} bin {j}");
         }
+    }
+}
+
+/// The published inverse treats the mirrors of windows that reach below DC wrongly (mel-32: band 1): it misses what f32
+/// allows, and this one does not.
+#[test]
+fn the_published_inverse_is_wrong_near_dc() {
+    let Some(dir) = golden() else { return };
+    let file = fs::read(dir.join("slicqt_tiny_1s.safetensors")).unwrap();
+    let published = floats(SafeTensors::deserialize(&file).unwrap().tensor("recon_reference").unwrap().data());
+    let plan = Plan::<f32>::new(&Design::mel_32()).unwrap();
+    let signals = npy(dir.join("input_3s.npy"));
+    for (published, signal) in published.chunks_exact(published.len() / signals.len()).zip(&signals) {
+        let signal = &signal[..published.len()];
+        let db = |estimate: &[f32]| {
+            let energy = |x: f32| (x as f64).powi(2);
+            let error: f64 = signal.iter().zip(estimate).map(|(s, e)| energy(s - e)).sum();
+            10.0 * (signal.iter().map(|s| energy(*s)).sum::<f64>() / error).log10()
+        };
+        let (theirs, ours) = (db(published), db(&inverse_whole(&plan, &forward_whole(&plan, signal), signal.len())));
+        eprintln!("mel-32: published {theirs:.1} dB, this crate {ours:.1} dB");
+        assert!(ours > 125.0 && theirs < ours - 20.0, "published {theirs} dB, this crate {ours} dB");
     }
 }

@@ -49,7 +49,7 @@ fn reconstructs<T: Sample>(at_least_db: f64) {
 
 #[test]
 fn reconstructs_in_f32() {
-    reconstructs::<f32>(120.0);
+    reconstructs::<f32>(125.0);
 }
 
 #[test]

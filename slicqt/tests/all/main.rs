@@ -1,0 +1,9 @@
+//! All tests of the public interface but the gate by instruction count, in one program: one link, and one allocator
+//! that counts.
+
+mod exactness;
+mod golden;
+mod oracle;
+mod scales;
+mod streaming;
+mod support;
