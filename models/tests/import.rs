@@ -178,7 +178,7 @@ fn wrong_settings_are_named_with_expected_and_actual() {
         ("\"mel\"", "\"cqlog\"", &["args.fscale", "bark", "got \"cqlog\""]),
         ("\"fscale\"", "\"scale\"", &["args.fscale", "mel", "got nothing"]),
         ("12", "12.5", &["args.fbins", "whole number", "12.5"]),
-        ("12", "13", &["sliced_umx.0.input_mean", "expected f32 [5]", "got f32 [4]"]),
+        ("12", "13", &["sliced_umx", "expected 11 buckets", "got 10 buckets"]),
         ("300.0", "-3", &["args.fmin", "above 0", "-3"]),
         ("300.0", "40000", &["args", "lowest frequency", "40000"]),
         ("\"realtime\": true", "\"realtime\": 1", &["args.realtime", "true or false", "1"]),

@@ -122,9 +122,12 @@ fn a_search_is_deterministic_and_can_be_gone_on_with() {
     let json: serde_json::Value = serde_json::from_str(&all).unwrap();
     let trials = json["trials"].as_array().unwrap();
     assert!(trials.len() >= 4, "{all}");
+    let irm1 = |trial: &serde_json::Value| trial["sdr_db"]["irm1"].as_f64().unwrap();
+    let best = trials.iter().map(irm1).fold(f64::MIN, f64::max);
+    assert!(best > 5.0, "the stems overlap little: {all}");
     for trial in trials {
-        // The true stems overlap little, and masks that know them do well.
-        assert!(trial["sdr_db"]["irm1"].as_f64().unwrap() > 3.0, "{trial}");
+        // Silence scores 0, and masks that know the stems do better even with as few bins as were drawn.
+        assert!(irm1(trial) > 1.0, "{trial}");
         assert!(trial["sdr_db"]["phase_sensitive"].as_f64() >= trial["sdr_db"]["irm1"].as_f64(), "{trial}");
         assert_eq!(trial["song_sdr_db"].as_array().unwrap().len(), 2, "{trial}");
     }
