@@ -5,7 +5,7 @@ mod inspect;
 mod installation;
 mod interruption;
 mod models;
-#[allow(dead_code, reason = "Oracle is for eval's bounds")]
+#[allow(dead_code, reason = "eval and inspect use its parts, the tests the whole")]
 mod oracle;
 mod progress;
 mod report;

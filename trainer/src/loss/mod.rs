@@ -172,7 +172,7 @@ impl Objective {
     /// # Errors
     /// If a loss in time is asked for and the transform is a plain STFT.
     pub fn new(weights: LossWeights, transform: &Arc<Transform>, layout: Layout, device: Device) -> Result<Self> {
-        // Measured by `trainer bench-losses`: on the CPU, the kernels are several times as fast.
+        // `trainer bench-losses` compares both (`--tensors`).
         let kind = if device == Device::Cpu { InverseKind::Kernels } else { InverseKind::Tensors };
         Self::with_inverse(weights, transform, layout, device, kind)
     }
