@@ -1,6 +1,10 @@
 //! CARD.md of an imported model.
 
-use super::{PUBLISHED_URL, Published, published::TRAINED_ON, xumx::Xumx, xumx_graph::GraphFacts};
+use super::{
+    PUBLISHED_URL, Published,
+    published::TRAINED_ON,
+    xumx::{GraphFacts, Xumx},
+};
 use crate::{Manifest, Scale};
 use std::{fmt::Write, path::Path};
 
