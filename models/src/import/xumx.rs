@@ -5,7 +5,7 @@
 //! (k, M) with stride M/2 and a bias; batch norm and ReLU after all but the last, a sigmoid after that.
 
 use super::{ImportError, settings::Settings, tensors::Tensors};
-use slicqt::{Bucket, Design, Plan};
+use slicqt::{Bucket, Plan};
 use std::path::Path;
 
 /// The order of the stacks.
@@ -65,7 +65,7 @@ fn kernel_of(num_bins: usize) -> usize {
 impl Xumx {
     /// Checks the weights against the transform that the settings describe.
     pub fn new(tensors: &Tensors, settings: Settings, settings_path: &Path) -> Result<Xumx, ImportError> {
-        let plan = Plan::new(&design_of(&settings))
+        let plan = Plan::new(&settings.design)
             .map_err(|error| ImportError::field(settings_path, "args", "a transform that can be inverted", error))?;
         let num_buckets = 1 + tensors.by_name.keys().filter_map(|name| bucket_of(name)).max().unwrap_or(0);
         if num_buckets != plan.buckets().len() {
@@ -91,14 +91,6 @@ impl Xumx {
         }
         Ok(Xumx { settings, plan, buckets, num_params, unused })
     }
-}
-
-fn design_of(settings: &Settings) -> Design {
-    let scale = match settings.scale {
-        crate::Scale::Bark => slicqt::Scale::Bark,
-        crate::Scale::Mel => slicqt::Scale::Mel,
-    };
-    Design::new(scale, settings.num_bands, settings.fmin_hz, settings.sample_rate_hz.into())
 }
 
 /// The bucket that a tensor belongs to.
