@@ -6,7 +6,7 @@ use crate::{
     cdae::{BatchNorm, BucketStacks, Cdae, CdaeGraph, Form, Stack, TAPS, kernel_bins},
     onnx::GraphBuilder,
 };
-use slicqt::{Bucket, Design, Plan};
+use slicqt::{Bucket, Plan};
 use std::{collections::BTreeMap, io, path::Path};
 
 /// The order of the stacks.
@@ -46,7 +46,7 @@ impl Xumx {
 
     /// Checks the weights against the transform that the settings describe.
     pub fn new(tensors: &Tensors, settings: Settings, settings_path: &Path) -> Result<Xumx, ImportError> {
-        let plan = Plan::new(&design_of(&settings))
+        let plan = Plan::new(&settings.design)
             .map_err(|error| ImportError::field(settings_path, "args", "a transform that can be inverted", error))?;
         let num_buckets = 1 + tensors.by_name.keys().filter_map(|name| bucket_of(name)).max().unwrap_or(0);
         if num_buckets != plan.buckets().len() {
@@ -73,14 +73,6 @@ impl Xumx {
         let form = if settings.is_realtime { Form::Realtime } else { Form::Offline };
         Ok(Xumx { settings, plan, cdae: Cdae { form, outer: OUTER, inner: INNER, buckets }, num_params, unused })
     }
-}
-
-fn design_of(settings: &Settings) -> Design {
-    let scale = match settings.scale {
-        crate::Scale::Bark => slicqt::Scale::Bark,
-        crate::Scale::Mel => slicqt::Scale::Mel,
-    };
-    Design::new(scale, settings.num_bands, settings.fmin_hz, settings.sample_rate_hz.into())
 }
 
 /// The bucket that a tensor belongs to.
