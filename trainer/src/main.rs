@@ -118,7 +118,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     let weights = network::Weights(checkpoint.averaged_weights());
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let graph = args.out.join("model.onnx");
-    let num_nodes = export::write_graph(&*network, &weights, &transform, &graph)?;
+    let facts = export::write_graph(&*network, &weights, &transform, &graph)?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let mut manifest = export::manifest(
         &name,
@@ -128,6 +128,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
         &*network,
         &transform,
         &graph,
+        &facts,
     )?;
     for song in data::Data::open_to_judge(&args.valid)? {
         let scores = train::score_checkpoint(&checkpoint, &transform, &song.whole()?)?;
@@ -136,7 +137,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     manifest.write(&args.out)?;
     let model = models::Model::load(&args.out)?;
     let worst = parity::check(&*network, &transform, &model)?;
-    println!("{}: {num_nodes} operations, masks within {worst:.1e} of the network's", graph.display());
+    println!("{}: {} operations, masks within {worst:.1e} of the network's", graph.display(), facts.num_nodes);
     Ok(())
 }
 

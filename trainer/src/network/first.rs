@@ -308,16 +308,13 @@ impl Network for First {
         encoder + decoder + cells * (middle * p + lstm + directions * h * middle)
     }
 
-    fn write_graph(
-        &self,
-        graph: &mut GraphBuilder,
-        magnitudes: &str,
-        states: &[String],
-        weights: &Weights,
-    ) -> Result<GraphOutput> {
+    fn write_graph(&self, graph: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {
         if !self.config.causal {
             bail!("causal=false: the LSTM runs backwards from the end of the song, so there is no graph for one slice");
         }
-        first_graph::write(graph, magnitudes, states, weights, &self.config, &self.transform)
+        let memory = self.zero_state(1);
+        let states = memory.inputs(graph);
+        let (masks, next) = first_graph::write(graph, magnitudes, &states, weights, &self.config, &self.transform)?;
+        Ok(GraphOutput::new(masks, memory.outputs(graph, &next)))
     }
 }

@@ -150,9 +150,18 @@ fn the_exported_graph_computes_what_the_network_computes() {
             assert!(error.contains("causal"), "{error} names no way out");
             continue;
         }
-        let num_nodes = written.unwrap();
-        let manifest =
-            export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph);
+        let facts = written.unwrap();
+        let num_nodes = facts.num_nodes;
+        let manifest = export::manifest(
+            "test",
+            "none",
+            case.name,
+            Default::default(),
+            &*case.network,
+            &case.transform,
+            &graph,
+            &facts,
+        );
         manifest.unwrap().write(dir.path()).unwrap();
         let model = models::Model::load(dir.path()).unwrap();
         let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
