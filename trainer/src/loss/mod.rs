@@ -23,6 +23,7 @@ mod tests;
 use crate::batch::Batch;
 use crate::example::Contents;
 use crate::network::{Layout, LookAhead, Mode, Network};
+use crate::precision::in_32_bits;
 use crate::transform::Transform;
 use anyhow::Result;
 use in_time::Inverse;
@@ -193,11 +194,16 @@ impl Objective {
         Contents { magnitude_forms, waveforms: self.weights.in_time(), ..Contents::of(network) }
     }
 
-    /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`.
+    /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`; in 32 bits,
+    /// whatever the network computes in.
     ///
     /// # Panics
     /// If the batch lacks something that [`Objective::contents`] names.
     pub fn losses(&self, masks: &Tensor, look_ahead: LookAhead, batch: &Batch, mode: Mode) -> Losses {
+        in_32_bits(masks.device(), || self.losses_in_32_bits(&masks.to_kind(Kind::Float), look_ahead, batch, mode))
+    }
+
+    fn losses_in_32_bits(&self, masks: &Tensor, look_ahead: LookAhead, batch: &Batch, mode: Mode) -> Losses {
         // The masks of a slice come `ahead` slices later; those of the last ones do not come any more.
         let ahead = match look_ahead {
             LookAhead::Slices(num_slices) => (num_slices as i64).min(masks.size()[1] - 1),

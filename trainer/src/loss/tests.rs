@@ -10,6 +10,7 @@ use crate::example::{ExampleMaker, num_whole_samples};
 use crate::grid::Grid;
 use crate::inverse::{Kernels, StemSum, Tables, TensorInverse};
 use crate::network::Channel;
+use crate::precision::with_precision;
 use crate::stems::Known;
 use num_complex::Complex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -203,6 +204,36 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
         let size = both[0].0.abs().max().double_value(&[]);
         let difference = (&both[0].0 - &both[1].0).abs().max().double_value(&[]);
         assert!(size > 0.0 && difference < 1e-4 * size, "{mode:?}: {difference} of {size}");
+    }
+}
+
+#[test]
+fn losses_are_computed_in_32_bits_whatever_the_network_does() {
+    let transform = Arc::new(Transform::new("mel-32").unwrap());
+    let weights: LossWeights = "mse=1,sdr=0.1,mr-stft=0.1".parse().unwrap();
+    let contents =
+        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: false, waveforms: true };
+    let num_slices = 5;
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut channel = || (0..num_slices * transform.plan.hop_len()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
+    let stems = (0..4).map(|_| [channel(), channel()]).collect();
+    let example = ExampleMaker::new(&transform, contents).transform(stems, num_slices, Known::All);
+    let batch = Batch::new(vec![example], num_slices);
+    tch::manual_seed(9);
+    let shape = [1, num_slices as i64, 4, 2, transform.grid.len() as i64];
+    let masks = Tensor::rand(shape, (Kind::Float, Device::Cpu));
+    for kind in [InverseKind::Kernels, InverseKind::Tensors] {
+        let objective = Objective::with_inverse(weights.clone(), &transform, Layout::Grid, Device::Cpu, kind).unwrap();
+        let values = |bf16: bool| -> Vec<f64> {
+            let mode = Mode::Train { dropout_seed: 0 };
+            let (losses, product) = with_precision(bf16, Device::Cpu, || {
+                let losses = objective.losses(&masks, LookAhead::Slices(0), &batch, mode);
+                (losses, masks.flatten(0, 3).matmul(&masks.flatten(0, 3).transpose(0, 1)))
+            });
+            assert_eq!(product.kind(), if bf16 { Kind::BFloat16 } else { Kind::Float }, "16 bits again afterwards");
+            losses.parts.iter().map(|(_, part)| part.double_value(&[])).collect()
+        };
+        assert_eq!(values(false), values(true));
     }
 }
 
