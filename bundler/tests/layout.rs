@@ -226,7 +226,7 @@ fn without_a_model_there_is_no_bundle() {
 }
 
 const MANIFEST: &str = r#"
-format = 1
+format = 2
 name = "NAME"
 licence = "CC0-1.0"
 stems = ["vocals", "drums", "bass", "other"]
@@ -234,9 +234,7 @@ sample_rate_hz = 44100
 hop_len = 1008
 look_ahead_slices = 0
 [transform]
-scale = "mel"
-num_bands = 32
-fmin_hz = 115.5
+design = "mel-32"
 slice_len = 2016
 transition_len = 504
 num_coefs = 2156

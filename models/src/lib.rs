@@ -13,6 +13,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod cdae;
 mod checksum;
 mod error;
 #[cfg(feature = "fetch")]
@@ -28,6 +29,6 @@ pub use checksum::sha256_file;
 pub use error::ModelError;
 pub use location::{locate, user_models_dir};
 pub use manifest::{
-    Channel, FORMAT, Graph, Input, MANIFEST_FILE, Manifest, Offline, Output, Scale, Scores, State, Training, Transform,
+    Channel, FORMAT, Graph, Input, MANIFEST_FILE, Manifest, Offline, Output, Scores, State, Training, Transform,
 };
 pub use model::Model;

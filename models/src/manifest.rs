@@ -2,13 +2,15 @@
 
 use crate::ModelError;
 use serde::{Deserialize, Serialize};
+use slicqt::Design;
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The manifest's file name.
 pub const MANIFEST_FILE: &str = "manifest.toml";
 
-/// The format that this version reads and writes.
-pub const FORMAT: u32 = 1;
+/// The format that this version writes. It reads format 1 too, whose transforms were named by `scale`, `num_bands` and
+/// `fmin_hz`.
+pub const FORMAT: u32 = 2;
 
 /// Scores of one data set: SDR in dB by stem.
 pub type Scores = BTreeMap<String, f64>;
@@ -27,7 +29,7 @@ pub struct Manifest {
     pub stems: Vec<String>,
     /// Sample rate that the model was trained at.
     pub sample_rate_hz: u32,
-    /// Samples from one slice to the next: half of `transform.slice_len`.
+    /// Samples from one slice to the next: half of `transform.slice_len`, or what a plain STFT has.
     pub hop_len: usize,
     /// How many slices after the current one the masks depend on; 0 is causal.
     pub look_ahead_slices: usize,
@@ -57,16 +59,13 @@ pub struct Manifest {
     pub scores: BTreeMap<String, Scores>,
 }
 
-/// The sliced constant-Q transform and what follows from it.
+/// The transform, and what follows from it: facts that the program checks when it computes the transform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transform {
-    /// Frequency scale.
-    pub scale: Scale,
-    /// Bands of the design.
-    pub num_bands: usize,
-    /// Lowest band.
-    pub fmin_hz: f64,
+    /// As text, in [`Design`]'s grammar: `bark-262`, `mel:40:80`, `stft:4096:1024`, ... Its rate is `sample_rate_hz`.
+    #[serde(with = "design_text")]
+    pub design: Design,
     /// Samples of a slice.
     pub slice_len: usize,
     /// Samples of the rise, and of the fall, of the slicing window.
@@ -75,14 +74,17 @@ pub struct Transform {
     pub num_coefs: usize,
 }
 
-/// Frequency scale of a transform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scale {
-    /// Bark.
-    Bark,
-    /// Mel.
-    Mel,
+mod design_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use slicqt::Design;
+
+    pub fn serialize<S: Serializer>(design: &Design, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(design)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Design, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// The network's file.
@@ -179,18 +181,21 @@ impl Manifest {
             fs::read_to_string(path).map_err(|source| ModelError::Unreadable { path: path.to_owned(), source })?;
         let syntax = |error: toml::de::Error| ModelError::Syntax { path: path.to_owned(), message: error.to_string() };
         // The format comes first: a later format may have fields that would otherwise be reported as unknown.
-        let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
-        if let Some(format) = table.get("format")
-            && format.as_integer() != Some(FORMAT.into())
-        {
-            return Err(ModelError::Field {
+        let mut table: toml::Table = toml::from_str(&text).map_err(syntax)?;
+        match table.get("format") {
+            Some(toml::Value::Integer(1)) => {
+                let syntax = |message| ModelError::Syntax { path: path.to_owned(), message };
+                name_design(&mut table).map_err(syntax)?;
+                table.try_into().map_err(|error: toml::de::Error| syntax(error.to_string()))
+            }
+            Some(format) if format.as_integer() != Some(FORMAT.into()) => Err(ModelError::Field {
                 path: path.to_owned(),
                 field: "format".into(),
-                expected: FORMAT.to_string(),
+                expected: format!("{FORMAT} (or 1)"),
                 actual: format.to_string(),
-            });
+            }),
+            _ => toml::from_str(&text).map_err(syntax),
         }
-        toml::from_str(&text).map_err(syntax)
     }
 
     /// Writes `manifest.toml` into a model's folder, replacing the old one in one step.
@@ -208,4 +213,19 @@ impl Manifest {
             .and_then(|()| fs::rename(&beside, &path))
             .map_err(|source| ModelError::Unwritable { path, source })
     }
+}
+
+/// Makes format 2 of format 1: one text for `scale`, `num_bands` and `fmin_hz`. The error names the one that is missing.
+fn name_design(table: &mut toml::Table) -> Result<(), String> {
+    let rate = table.get("sample_rate_hz").map_or(String::new(), |rate| format!(":rate={rate}"));
+    // Without a transform at all, the parser says so.
+    let Some(toml::Value::Table(transform)) = table.get_mut("transform") else { return Ok(()) };
+    let mut part = |name: &str| match transform.remove(name) {
+        Some(value) => Ok(value.to_string().trim_matches('"').to_owned()),
+        None => Err(format!("missing field `{name}` in `transform`, as format 1 has it")),
+    };
+    let design = format!("{}:{}:{}{rate}", part("scale")?, part("num_bands")?, part("fmin_hz")?);
+    transform.insert("design".to_owned(), design.into());
+    table.insert("format".to_owned(), i64::from(FORMAT).into());
+    Ok(())
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Slices that are kept while a network looks ahead: a bound, so that no manifest can ask for all memory.
 const MAX_LOOK_AHEAD_SLICES: usize = 1024;
+/// The longest slices that slicqt makes.
+const MAX_SLICE_LEN: usize = 1 << 22;
 /// The same for the Wiener filter's windows.
 const MAX_WINDOW_FRAMES: usize = 100_000;
 
@@ -69,19 +71,26 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
     require(m.sample_rate_hz > 0, "sample_rate_hz", "a positive number of Hz".into(), m.sample_rate_hz.to_string())?;
     require(!m.stems.is_empty(), "stems", "at least one stem".into(), "none".into())?;
     require(all_different(&m.stems), "stems", "different names".into(), format!("{:?}", m.stems))?;
-    let half_slice = m.transform.slice_len / 2;
-    require(m.hop_len > 0, "hop_len", "a positive number of samples".into(), m.hop_len.to_string())?;
+    let rate_hz = m.transform.design.sample_rate_hz();
     require(
-        m.transform.slice_len == 2 * m.hop_len,
-        "hop_len",
-        format!("{half_slice} (half of transform.slice_len)"),
-        m.hop_len.to_string(),
+        rate_hz == f64::from(m.sample_rate_hz),
+        "sample_rate_hz",
+        format!("{rate_hz} (that of transform.design = \"{}\")", m.transform.design),
+        m.sample_rate_hz.to_string(),
+    )?;
+    // The latency follows from these two, before anybody computes the transform.
+    let slice_len = m.transform.slice_len;
+    require(
+        slice_len > 0 && slice_len <= MAX_SLICE_LEN,
+        "transform.slice_len",
+        format!("1 to {MAX_SLICE_LEN}"),
+        slice_len.to_string(),
     )?;
     require(
-        m.transform.transition_len <= m.hop_len,
-        "transform.transition_len",
-        format!("at most {}", m.hop_len),
-        m.transform.transition_len.to_string(),
+        m.hop_len > 0 && m.hop_len < slice_len && slice_len.is_multiple_of(m.hop_len),
+        "hop_len",
+        format!("a part of transform.slice_len = {slice_len}, as a half or a quarter"),
+        m.hop_len.to_string(),
     )?;
     let known_channels =
         [vec![Channel::Left, Channel::Right], vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side]];

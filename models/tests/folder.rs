@@ -13,9 +13,7 @@ fn manifest() -> Manifest {
         hop_len: 1008,
         look_ahead_slices: 0,
         transform: Transform {
-            scale: Scale::Mel,
-            num_bands: 32,
-            fmin_hz: 115.5,
+            design: "mel-32".parse().unwrap(),
             slice_len: 2016,
             transition_len: 504,
             num_coefs: 2156,
@@ -75,9 +73,12 @@ fn hash_is_sha256() {
 #[test]
 fn fields_that_contradict_are_named_with_expected_and_actual() {
     type Edit = fn(&mut Manifest);
-    let cases: [(Edit, &str, &str, &str); 13] = [
-        (|m| m.format = 7, "format:", "expected 1", "got 7"),
-        (|m| m.hop_len = 1000, "hop_len:", "expected 1008", "got 1000"),
+    let cases: [(Edit, &str, &str, &str); 16] = [
+        (|m| m.format = 7, "format:", "expected 2", "got 7"),
+        (|m| m.hop_len = 1000, "hop_len:", "part of transform.slice_len = 2016", "got 1000"),
+        (|m| m.hop_len = 4032, "hop_len:", "part of transform.slice_len = 2016", "got 4032"),
+        (|m| m.transform.slice_len = 1 << 40, "transform.slice_len:", "1 to 4194304", "got 1099511627776"),
+        (|m| m.sample_rate_hz = 48_000, "sample_rate_hz:", "expected 44100 (that of", "got 48000"),
         (|m| m.input.shape = vec![2, 2156], "input.shape:", "expected [4, 2156]", "got [2, 2156]"),
         (|m| m.output.shape[0] = 3, "output.shape:", "expected [4, 2, 2156]", "got [3, 2, 2156]"),
         (|m| m.input.channels.truncate(3), "input.channels:", "[left, right]", "got [left, right, mid]"),
@@ -123,6 +124,40 @@ fn unknown_and_missing_fields_are_refused() {
     assert!(Model::load(dir.path()).unwrap_err().to_string().contains("look_behind"));
     fs::write(&path, text.replace("hop_len = 1008\n", "")).unwrap();
     assert!(Model::load(dir.path()).unwrap_err().to_string().contains("hop_len"));
+}
+
+#[test]
+fn designs_are_text_and_those_of_format_1_are_still_read() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), |_| ());
+    let path = dir.path().join(MANIFEST_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        Model::load(dir.path()).map(|model| model.manifest).map_err(|error| error.to_string())
+    };
+    let expected = read(&text).unwrap();
+    let replaced = |old: &str, new: &str| {
+        assert!(text.contains(old), "{old} in {text}");
+        text.replace(old, new)
+    };
+    // As version 0.1.0 wrote it.
+    let former = "scale = \"mel\"\nnum_bands = 32\nfmin_hz = 115.5";
+    let former = replaced("design = \"mel-32\"", former).replace("format = 2", "format = 1");
+    assert_eq!(read(&former).unwrap(), expected);
+    let at_48 = read(&former.replace("sample_rate_hz = 44100", "sample_rate_hz = 48000")).unwrap();
+    assert_eq!(at_48.transform.design, "mel:32:115.5:rate=48000".parse().unwrap());
+    let message = read(&former.replace("num_bands = 32\n", "")).unwrap_err();
+    assert!(message.contains("missing field `num_bands`"), "{message}");
+    let message = read(&former.replace("\"mel\"", "\"melt\"")).unwrap_err();
+    assert!(message.contains("bark:..., mel:...") && message.contains("melt"), "{message}");
+
+    let stft = read(&replaced("mel-32", "stft:2016:1008")).unwrap();
+    assert_eq!(stft.transform.design.stft_lens(), Some((2016, 1008)));
+    for wrong in ["mel-33", "stft:2016", ""] {
+        let message = read(&replaced("mel-32", wrong)).unwrap_err();
+        assert!(message.contains("design = ") && message.contains("manifest.toml"), "{message}");
+    }
 }
 
 #[test]

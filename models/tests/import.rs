@@ -54,7 +54,10 @@ fn pth_and_safetensors_become_the_same_model() {
     assert_eq!((a.look_ahead_slices, a.licence.as_str(), &a.offline), (2, "CC0-1.0", &None));
     assert_eq!(a.stems, ["bass", "vocals", "other", "drums"]);
     let card = fs::read_to_string(from_pth.model.dir.join("CARD.md")).unwrap();
-    assert_names(&card, &["# mine", "CC0-1.0", "xumx_slicq_v2.pth", "SHA-256", "mel-12", "whoever gave them to you"]);
+    assert_names(
+        &card,
+        &["# mine", "CC0-1.0", "xumx_slicq_v2.pth", "SHA-256", "mel:12:300", "whoever gave them to you"],
+    );
     let mut names: Vec<_> =
         fs::read_dir(&from_pth.model.dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

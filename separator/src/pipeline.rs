@@ -5,7 +5,7 @@ use crate::{
     wiener::Wiener,
 };
 use models::{Channel, Model};
-use slicqt::{Complex, Design, OverlapAdd, Plan, Scratch, Slicer};
+use slicqt::{Complex, OverlapAdd, Plan, Scratch, Slicer};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Samples beyond this (120 dB over full scale) are limited before they enter the transform, so that no infinity can
@@ -265,13 +265,8 @@ pub(crate) fn sanitise(samples: &mut [f32]) {
 
 fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
     let m = &model.manifest;
-    let scale = match m.transform.scale {
-        models::Scale::Bark => slicqt::Scale::Bark,
-        models::Scale::Mel => slicqt::Scale::Mel,
-    };
-    let design = Design::new(scale, m.transform.num_bands, m.transform.fmin_hz, m.sample_rate_hz.into());
-    let plan = Plan::new(&design)
-        .map_err(|error| model.field_error("transform", "a transform that can be inverted", error))?;
+    let plan = Plan::new(&m.transform.design)
+        .map_err(|error| model.field_error("transform.design", "a transform that can be inverted", error))?;
     let facts = [
         ("transform.slice_len", plan.slice_len(), m.transform.slice_len),
         ("hop_len", plan.hop_len(), m.hop_len),

@@ -26,6 +26,8 @@ pub struct FileSeparator {
     num_given: u64,
     /// The first job that adds nothing to any slice of the song, once it is known.
     end_job_idx: Option<i64>,
+    /// Slices after the one that ends with a hop that hold samples of that hop.
+    num_later_slices: i64,
 }
 
 impl FileSeparator {
@@ -38,6 +40,7 @@ impl FileSeparator {
         let schedule =
             Schedule::new(sample_rate_hz, pipeline.sample_rate_hz(), pipeline.hop_len(), pipeline.delay_samples());
         let stems = vec![Default::default(); pipeline.num_stems()];
+        let num_later_slices = pipeline.plan().slice_len() / pipeline.hop_len() - 1;
         let stream = Stream::new(pipeline, schedule);
         FileSeparator {
             stream,
@@ -47,6 +50,7 @@ impl FileSeparator {
             num_pushed: 0,
             num_given: 0,
             end_job_idx: None,
+            num_later_slices: num_later_slices as i64,
         }
     }
 
@@ -77,9 +81,9 @@ impl FileSeparator {
     /// Not safe: computes.
     pub fn finish(mut self, sink: &mut dyn FnMut(&[Stereo])) -> Result<(), SeparatorError> {
         let silence = vec![0.0; self.stream.schedule().max_job_len() as usize];
-        // The slice that ends with the first job of silence is the last one that holds a sample of the song.
+        // A slice spans several hops: those that end with the first jobs of silence still hold samples of the song.
         let is_begun = !self.mix[0].is_empty();
-        self.end_job_idx = Some(self.job_idx + i64::from(is_begun) + 1);
+        self.end_job_idx = Some(self.job_idx + i64::from(is_begun) + self.num_later_slices);
         while self.num_given < self.num_pushed {
             self.feed([&silence, &silence], sink)?;
         }

@@ -39,8 +39,10 @@ fn manifest_and_graph_must_agree() {
 fn manifest_and_transform_must_agree() {
     let message = refusal(|model| model.manifest.transform.num_coefs = 2000);
     assert_names(&message, &["transform.num_coefs", "expected 2156", "got 2000"]);
-    let message = refusal(|model| model.manifest.transform.num_bands = 40);
+    let message = refusal(|model| model.manifest.transform.design = "mel:40:115.5".parse().unwrap());
     assert_names(&message, &["transform.slice_len", "got 2016"]);
+    let message = refusal(|model| model.manifest.transform.design = "mel:2:115.5".parse().unwrap());
+    assert_names(&message, &["transform.design", "at least 4, got 2"]);
     let message = refusal(|model| model.manifest.transform.transition_len = 500);
     assert_names(&message, &["transform.transition_len", "expected 504", "got 500"]);
 }

@@ -5,8 +5,8 @@ use crate::network::{LookAhead, Network, Weights};
 use crate::songs::STEMS;
 use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
+use models::Manifest;
 use models::onnx::{GraphBuilder, Value};
-use models::{Manifest, Scale};
 use std::{path::Path, sync::Arc};
 use tch::{Device, nn};
 
@@ -63,11 +63,6 @@ pub fn manifest(
     let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
         bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
     };
-    let (scale, num_bands, fmin_hz) = match (design.scale(), design.num_bands(), design.fmin_hz()) {
-        (Some(slicqt::Scale::Bark), Some(num_bands), Some(fmin_hz)) => (Scale::Bark, num_bands, fmin_hz),
-        (Some(slicqt::Scale::Mel), Some(num_bands), Some(fmin_hz)) => (Scale::Mel, num_bands, fmin_hz),
-        _ => bail!("transform {design}: a manifest can name bark and mel scales only"),
-    };
     let state = |(name, value): &(String, tch::Tensor)| models::State {
         input: name.clone(),
         output: next_name(name),
@@ -84,9 +79,7 @@ pub fn manifest(
         hop_len: plan.hop_len(),
         look_ahead_slices,
         transform: models::Transform {
-            scale,
-            num_bands,
-            fmin_hz,
+            design: design.clone(),
             slice_len: plan.slice_len(),
             transition_len: plan.transition_len(),
             num_coefs: plan.num_coefs(),

@@ -1,7 +1,11 @@
 //! CARD.md of an imported model.
 
-use super::{PUBLISHED_URL, Published, published::TRAINED_ON, xumx::Xumx, xumx_graph::GraphFacts};
-use crate::{Manifest, Scale};
+use super::{
+    PUBLISHED_URL, Published,
+    published::TRAINED_ON,
+    xumx::{GraphFacts, Xumx},
+};
+use crate::Manifest;
 use std::{fmt::Write, path::Path};
 
 /// What a person should know before using the model. `source`: hash and length of the file of weights.
@@ -14,10 +18,6 @@ pub(crate) fn text(
     published: Option<&Published>,
 ) -> String {
     let transform = &manifest.transform;
-    let scale = match transform.scale {
-        Scale::Bark => "bark",
-        Scale::Mel => "mel",
-    };
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let use_ = match manifest.offline {
         Some(_) => "for files only: its Wiener filter hears up to a minute of the song before it gives stems",
@@ -37,10 +37,7 @@ pub(crate) fn text(
     row("sample rate", &format!("{} Hz (others are resampled)", manifest.sample_rate_hz));
     let bins = network.plan.num_bins();
     let (slice_len, hop_len) = (transform.slice_len, manifest.hop_len);
-    row(
-        "transform",
-        &format!("{scale}-{}: {bins} bins, slices of {slice_len} samples, hops of {hop_len}", transform.num_bands),
-    );
+    row("transform", &format!("{}: {bins} bins, slices of {slice_len} samples, hops of {hop_len}", transform.design));
     row("look-ahead", &format!("{} slices", manifest.look_ahead_slices));
     row("parameters", &network.num_params);
     row("operations", &facts.num_nodes);

@@ -6,14 +6,12 @@
 
 mod card;
 mod error;
-mod grouping;
 mod pickle;
 mod published;
 mod settings;
 mod tensors;
 mod torch;
 mod xumx;
-mod xumx_graph;
 
 pub use error::ImportError;
 pub use published::{PUBLISHED, PUBLISHED_URL, Published};
@@ -25,8 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tensors::Tensors;
-use xumx::Xumx;
-use xumx_graph::GraphFacts;
+use xumx::{GraphFacts, Xumx};
 
 /// The settings' file beside the weights.
 pub const SETTINGS_FILE: &str = "xumx_slicq_v2.json";
@@ -97,7 +94,7 @@ pub fn import(weights: &Path, options: &ImportOptions) -> Result<Imported, Impor
     fs::create_dir_all(&part).map_err(unwritable(&part))?;
     let write = || -> Result<GraphFacts, ImportError> {
         let graph = part.join("model.onnx");
-        let facts = xumx_graph::write(&network, &graph).map_err(unwritable(&graph))?;
+        let facts = network.write(&graph).map_err(unwritable(&graph))?;
         let licence = published.map(|published| published.licence.to_owned()).or(options.licence.clone());
         let licence = licence.unwrap_or_else(|| "not stated: ask whoever published the weights".to_owned());
         let manifest = manifest(&name, &licence, &network, &facts, &graph, published)?;
@@ -184,13 +181,11 @@ fn manifest(
         format: FORMAT,
         name: name.to_owned(),
         licence: licence.to_owned(),
-        sample_rate_hz: settings.sample_rate_hz,
+        sample_rate_hz: settings.design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
-        look_ahead_slices: xumx_graph::LOOK_AHEAD_SLICES,
+        look_ahead_slices: network.cdae.form.look_ahead_slices(),
         transform: Transform {
-            scale: settings.scale,
-            num_bands: settings.num_bands,
-            fmin_hz: settings.fmin_hz,
+            design: settings.design.clone(),
             slice_len: plan.slice_len(),
             transition_len: plan.transition_len(),
             num_coefs,

@@ -1,17 +1,14 @@
 //! `xumx_slicq_v2.json`: what the network was trained with.
 
 use super::ImportError;
-use crate::Scale;
 use serde_json::{Map, Value};
+use slicqt::{Design, Scale};
 use std::{fs, path::Path};
 
 /// The settings that matter to us, of `args`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
-    pub scale: Scale,
-    pub num_bands: usize,
-    pub fmin_hz: f64,
-    pub sample_rate_hz: u32,
+    pub design: Design,
     /// Whether the network starts to give masks before the song is over.
     pub is_realtime: bool,
     /// Seconds of the pieces that it was trained on.
@@ -46,10 +43,7 @@ impl Settings {
             return Err(args.error("lstm", "false (the variant with LSTMs is not imported)"));
         }
         Ok(Settings {
-            scale,
-            num_bands: num_bands as usize,
-            fmin_hz,
-            sample_rate_hz: rate as u32,
+            design: Design::new(scale, num_bands as usize, fmin_hz, rate),
             is_realtime: args.flag("realtime")?,
             piece_s: args.args.get("seq_dur").and_then(Value::as_f64),
         })

@@ -11,7 +11,7 @@
 
 use crate::{Runtime, find_runtime};
 use models::{
-    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Offline, Output, Scale, State, Training, Transform,
+    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Offline, Output, State, Training, Transform,
     onnx::GraphBuilder, sha256_file,
 };
 use slicqt::{Design, Plan};
@@ -94,13 +94,7 @@ impl TestModel {
             hop_len: plan.hop_len(),
             look_ahead_slices: self.look_ahead_slices,
             transform: Transform {
-                scale: match self.design.scale() {
-                    Some(slicqt::Scale::Bark) => Scale::Bark,
-                    Some(slicqt::Scale::Mel) => Scale::Mel,
-                    _ => unimplemented!("manifests know bark and mel"),
-                },
-                num_bands: self.design.num_bands().expect("bark and mel have bands"),
-                fmin_hz: self.design.fmin_hz().expect("bark and mel have a lowest band"),
+                design: self.design.clone(),
                 slice_len: plan.slice_len(),
                 transition_len: plan.transition_len(),
                 num_coefs: plan.num_coefs(),

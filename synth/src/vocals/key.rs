@@ -106,13 +106,17 @@ mod tests {
     use crate::voice::{Syllable, sing};
 
     #[test]
-    fn the_key_of_a_scale_and_of_a_voice() {
+    fn the_key_of_a_melody_in_major_and_minor_and_of_a_voice() {
         for tonic in 0..12 {
             let melody = [0, 4, 7, 0, 2, 4, 5, 7, 9, 7, 5, 4, 2, 11, 0];
             let key = |step: i32| f64::from(48 + tonic + step);
             let note = |step: &i32| Note { start_s: 0.0, duration_s: 0.4, key: key(*step), velocity: 1.0 };
             let notes: Vec<Note> = melody.iter().map(note).collect();
             assert_eq!(major_tonic_of(&pitch_classes(notes.iter())), Some(tonic));
+            // In minor, with a raised seventh: three semitones below its relative major.
+            let melody = [0, 3, 7, 0, 2, 3, 5, 7, 8, 7, 5, 3, 2, -1, 0];
+            let notes: Vec<Note> = melody.iter().map(note).collect();
+            assert_eq!(major_tonic_of(&pitch_classes(notes.iter())), Some((tonic + 3) % 12));
         }
         let tonic = 2;
         let mut sound = silence(6 * 44_100);
