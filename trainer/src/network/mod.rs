@@ -31,6 +31,7 @@ mod first;
 mod first_graph;
 mod lstm;
 mod lstm_graph;
+mod recurrent;
 mod weights;
 
 #[cfg(test)]
