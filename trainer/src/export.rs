@@ -7,7 +7,11 @@ use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
 use models::Manifest;
 use models::onnx::GraphBuilder;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tch::{Device, nn};
 
 /// The network of a checkpoint, with the averaged weights.
@@ -24,6 +28,8 @@ pub fn open_network(checkpoint: &Checkpoint, transform: &Arc<Transform>) -> Resu
 /// What the manifest must know of a written graph.
 #[derive(Debug)]
 pub struct GraphFacts {
+    /// Its file.
+    pub path: PathBuf,
     /// Operations.
     pub num_nodes: usize,
     states: Vec<models::State>,
@@ -46,7 +52,7 @@ pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transfo
     g.output(&masks, "masks", &masks_shape);
     let num_nodes = graph.num_nodes();
     graph.write(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(GraphFacts { num_nodes, states: output.states, at_end: output.at_end })
+    Ok(GraphFacts { path: path.to_owned(), num_nodes, states: output.states, at_end: output.at_end })
 }
 
 /// The manifest of an exported graph.
@@ -57,15 +63,16 @@ pub fn manifest(
     training: models::Training,
     network: &dyn Network,
     transform: &Transform,
-    graph: &Path,
-    facts: &GraphFacts,
+    graph: &GraphFacts,
 ) -> Result<Manifest> {
     let (design, plan) = (&transform.design, &transform.plan);
     let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
         bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
     };
     let channels = network.input_channels();
-    let Some(file) = graph.file_name().and_then(|f| f.to_str()) else { bail!("{}: no file name", graph.display()) };
+    let Some(file) = graph.path.file_name().and_then(|f| f.to_str()) else {
+        bail!("{}: no file name", graph.path.display())
+    };
     Ok(Manifest {
         format: models::FORMAT,
         name: name.to_owned(),
@@ -80,11 +87,11 @@ pub fn manifest(
             transition_len: plan.transition_len(),
             num_coefs: plan.num_coefs(),
         },
-        graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(graph)?.0 },
+        graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
         input: models::Input { name: "magnitudes".to_owned(), shape: vec![channels.len(), plan.num_coefs()], channels },
         output: models::Output { name: "masks".to_owned(), shape: vec![STEMS.len(), 2, plan.num_coefs()] },
-        states: facts.states.clone(),
-        at_end: facts.at_end.clone(),
+        states: graph.states.clone(),
+        at_end: graph.at_end.clone(),
         offline: None,
         training,
         scores: Default::default(),

@@ -118,8 +118,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     let network = export::open_network(&checkpoint, &transform)?;
     let weights = network::Weights(checkpoint.averaged_weights());
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    let graph = args.out.join("model.onnx");
-    let facts = export::write_graph(&*network, &weights, &transform, &graph)?;
+    let graph = export::write_graph(&*network, &weights, &transform, &args.out.join("model.onnx"))?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let mut manifest = export::manifest(
         &name,
@@ -129,7 +128,6 @@ fn export_command(args: &ExportArgs) -> Result<()> {
         &*network,
         &transform,
         &graph,
-        &facts,
     )?;
     for song in data::Data::open_to_judge(&args.valid)? {
         let scores = train::score_checkpoint(&checkpoint, &transform, &song.whole()?)?;
@@ -138,7 +136,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     manifest.write(&args.out)?;
     let model = models::Model::load(&args.out)?;
     let worst = parity::check(&*network, &transform, &model)?;
-    println!("{}: {} operations, masks within {worst:.1e} of the network's", graph.display(), facts.num_nodes);
+    println!("{}: {} operations, masks within {worst:.1e} of the network's", graph.path.display(), graph.num_nodes);
     Ok(())
 }
 

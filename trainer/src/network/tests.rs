@@ -151,18 +151,10 @@ fn the_exported_graph_computes_what_the_network_computes() {
             assert!(error.contains("causal"), "{error} names no way out");
             continue;
         }
-        let facts = written.unwrap();
-        let num_nodes = facts.num_nodes;
-        let manifest = export::manifest(
-            "test",
-            "none",
-            case.name,
-            Default::default(),
-            &*case.network,
-            &case.transform,
-            &graph,
-            &facts,
-        );
+        let graph = written.unwrap();
+        let num_nodes = graph.num_nodes;
+        let manifest =
+            export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph);
         manifest.unwrap().write(dir.path()).unwrap();
         let model = models::Model::load(dir.path()).unwrap();
         let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
