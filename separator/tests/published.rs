@@ -170,6 +170,8 @@ fn check_masks(name: &str, plan: &Plan<f32>, exact: &[f64], golden: &[f32], ours
     assert!(ours.iter().all(|mask| !mask.is_nan()));
     assert!(to_exact.iter().all(|worst| *worst <= 5e-6), "{to_exact:?}");
     assert!(to_golden[1..].iter().all(|worst| *worst <= 5e-6), "{to_golden:?}");
+    let in_0 = exact.chunks_exact(plan.num_coefs()).flat_map(|row| &row[plan.buckets()[0].coefs.clone()]);
+    println!("{name}, bucket 0: the smallest mask is {:.0e}", in_0.fold(1f64, |least, mask| least.min(*mask)));
     let (ours, golden) = (in_bucket_0(plan, exact, ours), in_bucket_0(plan, exact, golden));
     println!("{name}, bucket 0 against f64: ours {:.1e}, root mean square {:.2e}", ours.0, ours.1);
     println!("{name}, bucket 0 against f64: published {:.1e}, root mean square {:.2e}", golden.0, golden.1);
