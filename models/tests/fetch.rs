@@ -121,12 +121,15 @@ impl Place {
         let published = Published {
             name: "random",
             about: "random numbers",
+            base_url: "http://127.0.0.1",
             folder: "weights",
             file: "xumx_slicq_v2.pth",
+            has_settings: true,
             num_bytes,
             sha256: sha256.leak(),
             licence: "CC0-1.0",
             notice: "Nobody's.",
+            trained_on: "nothing",
             scores: &[],
         };
         let server = Server::start(dir.path().join("served"));

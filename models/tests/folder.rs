@@ -27,7 +27,7 @@ fn manifest() -> Manifest {
         output: Output { name: "masks".into(), shape: vec![4, 2, 2156] },
         states: vec![State { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
         at_end: [("h".to_string(), vec![0.5; 640])].into(),
-        offline: Some(Offline { wiener_window_frames: Some(5000) }),
+        offline: Some(Offline { wiener_window_frames: Some(5000), ..Offline::default() }),
         training: Training { data: vec!["own".into()], hours: 1.5, more: toml::Table::new() },
         scores: [("valid".to_string(), [("vocals".to_string(), 4.5)].into())].into(),
     }
@@ -89,7 +89,7 @@ fn fields_that_contradict_are_named_with_expected_and_actual() {
         (|m| m.at_end = [("h".into(), vec![0.0; 3])].into(), "at_end.h:", "640 values", "got 3 values"),
         (|m| m.at_end = [("x".into(), vec![0.0; 3])].into(), "at_end.x:", "input of a state", "got 3 values"),
         (
-            |m| m.offline = Some(Offline { wiener_window_frames: Some(0) }),
+            |m| m.offline = Some(Offline { wiener_window_frames: Some(0), ..Offline::default() }),
             "offline.wiener_window_frames:",
             "1 to 100000",
             "got 0",
