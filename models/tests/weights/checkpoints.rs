@@ -54,6 +54,18 @@ pub fn write_checkpoints(dir: &Path, width: usize) {
     }
 }
 
+/// A Python package with both and something else, compressed.
+pub fn write_package(path: &Path, width: usize) {
+    let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
+    for stem in [1, 0] {
+        zip.start_file(format!("spleeter/checkpoints/testcheckpoint{stem}.ckpt"), SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(&checkpoint_bytes(&numpy_pickle(&unet(width, stem)))).unwrap();
+        zip.start_file(format!("spleeter/unet{stem}.py"), SimpleFileOptions::default()).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
 /// The zip archive around a pickle.
 pub fn checkpoint_bytes(pickle: &[u8]) -> Vec<u8> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
