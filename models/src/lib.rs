@@ -13,6 +13,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod cdae;
 mod checksum;
 mod error;
 #[cfg(feature = "fetch")]

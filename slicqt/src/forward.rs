@@ -1,6 +1,6 @@
 //! From a slice to its coefficients.
 
-use crate::{Plan, Sample, Scratch};
+use crate::{Plan, Sample, Scratch, tables::BinTable};
 use num_complex::Complex;
 
 impl<T: Sample> Plan<T> {
@@ -27,17 +27,29 @@ impl<T: Sample> Plan<T> {
             coefs.copy_from_slice(spectrum);
             return;
         }
+        self.analyse(spectrum, coefs, fft, |bin| bin.to_frames);
+    }
+
+    /// Coefficients of the half spectrum inside `spectrum`: continued into the margins, windowed bin by bin, each window
+    /// times `factor`, and transformed to frames.
+    pub(crate) fn analyse(
+        &self,
+        spectrum: &mut [Complex<T>],
+        coefs: &mut [Complex<T>],
+        fft: &mut [Complex<T>],
+        factor: impl Fn(&BinTable<T>) -> T,
+    ) {
         self.mirror_into_margins(spectrum);
         for (bucket, ffts) in self.buckets.iter().zip(&self.tables.bucket_ffts) {
             let coefs = &mut coefs[bucket.coefs.clone()];
             let bins = &self.tables.bins[bucket.first_bin..bucket.first_bin + bucket.num_bins];
             for (frames, bin) in coefs.chunks_exact_mut(bucket.num_frames).zip(bins) {
                 let window = &self.tables.windows[bin.window.clone()];
-                let below = window.len() / 2;
+                let (below, scale) = (window.len() / 2, factor(bin));
                 let (from_centre, below_centre) = window.split_at(window.len() - below);
                 let (upper, lower) = frames.split_at_mut(from_centre.len());
-                multiply_into(&spectrum[bin.centre..][..upper.len()], from_centre, bin.to_frames, upper);
-                multiply_into(&spectrum[bin.centre - below..bin.centre], below_centre, bin.to_frames, lower);
+                multiply_into(&spectrum[bin.centre..][..upper.len()], from_centre, scale, upper);
+                multiply_into(&spectrum[bin.centre - below..bin.centre], below_centre, scale, lower);
             }
             ffts.inverse.process_with_scratch(coefs, fft);
         }

@@ -16,7 +16,8 @@ pub struct Scratch<T = f32> {
 }
 
 impl<T: Sample> Plan<T> {
-    /// Memory for [`forward_into`](Self::forward_into) and [`inverse_into`](Self::inverse_into).
+    /// Memory for [`forward_into`](Self::forward_into), [`inverse_into`](Self::inverse_into) and
+    /// [`adjoint_into`](Self::adjoint_into).
     ///
     /// # Realtime
     /// Not safe: allocates.

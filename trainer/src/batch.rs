@@ -18,12 +18,12 @@ pub struct Batch {
     pub batch_size: i64,
 }
 
-/// Mixes as coefficients and stems as samples; always on the CPU.
+/// Mixes as coefficients and stems as samples, as the examples hold them; always on the CPU.
 pub struct Waveforms {
-    /// `[B][slice][channel][coef]`
-    pub mix: Vec<Complex<f32>>,
-    /// `[B][stem][channel][sample]`, see [`Example::targets`].
-    pub targets: Vec<f32>,
+    /// `[B]`, each `[slice][channel][coef]`.
+    pub mix: Vec<Vec<Complex<f32>>>,
+    /// `[B]`, each `[stem][channel][sample]`, see [`Example::targets`].
+    pub targets: Vec<Vec<[Vec<f32>; 2]>>,
 }
 
 impl Batch {
@@ -51,8 +51,7 @@ impl Batch {
         };
         let inputs = stack(|e| &e.inputs, &[num_inputs]).expect(expected);
         let waveforms = examples.iter().any(|e| !e.mix.is_empty()).then(|| {
-            let mix = examples.iter().flat_map(|e| e.mix.iter().copied()).collect();
-            let targets = examples.iter().flat_map(|e| e.targets.iter().copied()).collect();
+            let (mix, targets) = examples.into_iter().map(|e| (e.mix, e.targets)).unzip();
             Arc::new(Waveforms { mix, targets })
         });
         Batch { inputs, forms, waveforms, batch_size: b }

@@ -154,9 +154,10 @@ impl<'a> Case<'a> {
         let stems: Vec<[Vec<f32>; 2]> = (0..4)
             .map(|_| std::array::from_fn(|_| (0..num_samples).map(|_| rng.random_range(-0.3..0.3)).collect()))
             .collect();
+        let stems = vec![stems; self.batch_size];
         let (start, cpu_start) = (Instant::now(), cpu_s());
         let examples =
-            (0..self.batch_size).map(|_| self.maker.transform(&stems, self.num_slices, Known::All)).collect();
+            stems.into_iter().map(|stems| self.maker.transform(stems, self.num_slices, Known::All)).collect();
         let batch = Batch::new(examples, self.num_slices);
         let batch_s = start.elapsed().as_secs_f64();
         let start = Instant::now();

@@ -43,6 +43,9 @@ pub struct DataCounts {
     pub valid_reason: String,
     /// Songs that could not be read, with the reason.
     pub left_out: Vec<String>,
+    /// Songs with stems that end early, and how early.
+    #[serde(default)]
+    pub filled_up: Vec<String>,
 }
 
 /// Songs to train on, songs that judge, and their number.
@@ -87,6 +90,7 @@ impl Data {
             valid: valid.songs.iter().map(|song| song.name.clone()).collect(),
             valid_reason: split.reason,
             left_out,
+            filled_up: train.iter().chain(&valid.songs).filter_map(Song::shorter_stems).collect(),
         };
         counts.tell(&train);
         Ok(Data { train, valid: valid.songs, counts })
@@ -119,6 +123,7 @@ impl DataCounts {
         let kinds = Known::EACH.map(of_kind).join(", ");
         eprintln!("{} songs ({:.0} min; {kinds}) to train on", self.num_train, self.train_min);
         eprintln!("{} to judge by ({}): {}", self.valid.len(), self.valid_reason, self.valid.join(", "));
+        self.filled_up.iter().for_each(|song| eprintln!("{song}"));
         self.tell_left_out();
     }
 

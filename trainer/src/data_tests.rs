@@ -91,6 +91,29 @@ fn the_rest_is_the_mix_less_vocals_and_bad_songs_are_named_and_counted() {
 }
 
 #[test]
+fn stems_that_end_early_go_on_with_silence_and_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, valid) = (dir.path().join("data"), dir.path().join("valid"));
+    for song in [&valid.join("judge"), &data.join("even"), &data.join("uneven"), &data.join("nearly even")] {
+        write_song(song);
+    }
+    // A second and a half more of drums than of the others; and half a second, which is not worth a word.
+    write_wav(&data.join("uneven/drums.wav"), 0.2, 2_000 + 66_150);
+    write_wav(&data.join("nearly even/drums.wav"), 0.2, 2_000 + 22_050);
+    let opened = Data::open(&config(&data, Some(&valid)), dir.path()).unwrap();
+    assert!(opened.counts.left_out.is_empty(), "{:?}", opened.counts.left_out);
+    let expected = "uneven: vocals ends 1.5 s before the song, bass ends 1.5 s before the song, \
+        other ends 1.5 s before the song; silence takes its place";
+    assert_eq!(opened.counts.filled_up, [expected]);
+    let song = opened.train.iter().find(|song| song.name == "uneven").unwrap();
+    let whole = song.whole().unwrap();
+    assert_eq!((song.num_samples, whole.num_samples), (68_150, 68_150));
+    let [vocals, drums, ..] = whole.stems.map(Option::unwrap);
+    assert_eq!((vocals.len(), vocals[1_999], vocals[2_000], vocals[68_149]), (68_150, [0.1; 2], [0.0; 2], [0.0; 2]));
+    assert_eq!(drums[68_149], [0.2; 2]);
+}
+
+#[test]
 fn memory_is_bounded_and_what_is_over_is_the_same_from_disk() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../audio/tests/fixtures/stereo_44100.ogg");
     let dir = tempfile::tempdir().unwrap();

@@ -52,8 +52,8 @@ pub struct Example {
     pub known: Option<Known>,
     /// `[slice][channel][coef]` Coefficients of the mix; empty unless asked for.
     pub mix: Vec<Complex<f32>>,
-    /// `[stem][channel][sample]` The stems, as long as the slices cover them whole; empty unless asked for.
-    pub targets: Vec<f32>,
+    /// `[stem][channel][sample]` The stems, at least as long as the slices cover them whole; empty unless asked for.
+    pub targets: Vec<[Vec<f32>; 2]>,
 }
 
 /// Samples of `num_slices` hops that slices cover in full: those that come back whole from the inverse.
@@ -99,11 +99,11 @@ impl<'a> ExampleMaker<'a> {
     /// If a stem cannot be read.
     pub fn draw(&mut self, songs: &[Song], drawing: &Drawing, num_slices: usize, rng: &mut StdRng) -> Result<Example> {
         let stems = draw_stems(songs, drawing, num_slices * self.transform.plan.hop_len(), rng)?;
-        Ok(self.transform(&stems.samples, num_slices, stems.known))
+        Ok(self.transform(stems.samples, num_slices, stems.known))
     }
 
     /// Transforms stems `[stem][channel][sample]` (all of `num_slices` hops) and their sum.
-    pub fn transform(&mut self, stems: &[[Vec<f32>; 2]], num_slices: usize, known: Known) -> Example {
+    pub fn transform(&mut self, stems: Vec<[Vec<f32>; 2]>, num_slices: usize, known: Known) -> Example {
         let (transform, plan) = (self.transform, &self.transform.plan);
         let positions = self.contents.layout.num_positions(transform);
         let num_inputs = self.contents.channels.len();
@@ -118,21 +118,22 @@ impl<'a> ExampleMaker<'a> {
             known: Some(known),
             ..Example::default()
         };
+        if self.contents.waveforms {
+            example.mix.reserve_exact(num_slices * 2 * plan.num_coefs());
+        }
         let mut mix_energy = 0f64;
         self.slicers.iter_mut().flatten().for_each(Slicer::reset);
         for s in 0..num_slices {
-            self.transform_slice(stems, s);
+            self.transform_slice(&stems, s);
             let inputs = &mut example.inputs[s * num_inputs * positions..(s + 1) * num_inputs * positions];
             inputs_into(transform, &self.contents, &self.mix, &mut self.magnitudes, inputs);
             mix_energy += self.add_forms(&mut example, s, known);
             if self.contents.waveforms {
-                example.mix.extend(self.mix.iter().flatten());
+                self.mix.iter().for_each(|mix| example.mix.extend_from_slice(mix));
             }
         }
         if self.contents.waveforms {
-            let num_samples = num_whole_samples(plan, num_slices);
-            example.targets =
-                stems.iter().flatten().flat_map(|samples| samples[..num_samples].iter().copied()).collect();
+            example.targets = stems;
         }
         // Every example counts alike: the mix has energy 1 (silence stays silence).
         let scale = 1.0 / mix_energy.max(1e-3);

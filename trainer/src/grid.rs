@@ -87,18 +87,6 @@ impl Grid {
         }
     }
 
-    /// The transpose of [`Grid::expand_into`]: values per coefficient are shared out to the two cells that each of
-    /// them is interpolated from.
-    pub fn collect_into<T: slicqt::Sample>(&self, values: &[T], cells: &mut [T]) {
-        cells.fill(T::zero());
-        for ((value, lower), fraction) in values.iter().zip(&self.lower).zip(&self.fraction) {
-            let upper = cast::<T>(*fraction) * *value;
-            let (a, b) = (*lower as usize, *lower as usize + 1);
-            cells[a] = cells[a] + (*value - upper);
-            cells[b] = cells[b] + upper;
-        }
-    }
-
     /// The quadratic form of a squared error, see [`crate::loss`]: adds `w |x|^2` as a function of the mask cells.
     /// `diagonal[bin][cell]` and `neighbour[bin][cell]` (between a cell and the next).
     pub fn add_power(&self, x: &[Complex<f32>], diagonal: &mut [f32], neighbour: &mut [f32]) {

@@ -49,6 +49,7 @@ mod train_tests;
 mod transform;
 mod tune;
 mod validate;
+mod workers;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};

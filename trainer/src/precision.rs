@@ -10,6 +10,8 @@ unsafe extern "C" {
     fn set_autocast_dtype(device_type: i8, scalar_type: i8);
     #[link_name = "_ZN2at8autocast20set_autocast_enabledEN3c1010DeviceTypeEb"]
     fn set_autocast_enabled(device_type: i8, enabled: bool);
+    #[link_name = "_ZN2at8autocast19is_autocast_enabledEN3c1010DeviceTypeE"]
+    fn is_autocast_enabled(device_type: i8) -> bool;
     #[link_name = "_ZN2at8autocast11clear_cacheEv"]
     fn clear_cache();
 }
@@ -26,22 +28,41 @@ pub fn is_bf16(precision: Precision, device: Device) -> bool {
     }
 }
 
-/// Runs `forward`, its multiplications in bf16 if asked.
-pub fn with_precision<T>(bf16: bool, device: Device, forward: impl FnOnce() -> T) -> T {
+fn device_type(device: Device) -> i8 {
+    if device.is_cuda() { 1 } else { 0 }
+}
+
+/// Runs `work`, its multiplications in bf16 if asked. What needs 32 bits in it says so with [`in_32_bits`].
+pub fn with_precision<T>(bf16: bool, device: Device, work: impl FnOnce() -> T) -> T {
     if !bf16 {
-        return forward();
+        return work();
     }
-    let device_type = if device.is_cuda() { 1 } else { 0 };
+    let device_type = device_type(device);
     // SAFETY: these set thread-local switches of libtorch, and the arguments are values of its enums.
     unsafe {
         set_autocast_dtype(device_type, BFLOAT16);
         set_autocast_enabled(device_type, true);
     }
-    let result = forward();
+    let result = work();
     // SAFETY: as above; the cache holds copies of weights that the next step will have changed.
     unsafe {
         set_autocast_enabled(device_type, false);
         clear_cache();
     }
+    result
+}
+
+/// Runs `work` in 32 bits, also within [`with_precision`].
+pub fn in_32_bits<T>(device: Device, work: impl FnOnce() -> T) -> T {
+    let device_type = device_type(device);
+    // SAFETY: a thread-local switch of libtorch is read, and its argument is a value of its enum.
+    if !unsafe { is_autocast_enabled(device_type) } {
+        return work();
+    }
+    // SAFETY: the switch is set as above.
+    unsafe { set_autocast_enabled(device_type, false) };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { set_autocast_enabled(device_type, true) };
     result
 }

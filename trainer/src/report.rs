@@ -67,6 +67,12 @@ fn text(run: &RunState, size: &str, data: &DataCounts) -> String {
     for song in &data.left_out {
         let _ = writeln!(text, "  - {song}");
     }
+    if !data.filled_up.is_empty() {
+        let _ = writeln!(text, "- Songs with stems of different lengths:");
+    }
+    for song in &data.filled_up {
+        let _ = writeln!(text, "  - {song}");
+    }
     text +=
         "\n![Scores](sdr.png)\n\n![Losses](losses.png)\n\n![Learning rate](learning_rate.png)\n\n## Best epochs\n\n";
     text += &table(&top::best(&run.history, 5));

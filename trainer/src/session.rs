@@ -15,7 +15,7 @@ use crate::transform::Transform;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Tensor, nn};
 
 /// Batches from which the mean and deviation of the features are taken.
 const STATISTICS_BATCHES: u64 = 12;
@@ -126,13 +126,8 @@ impl Session {
         let run = &self.run;
         let batch = batch.to_device(self.device);
         let mode = Mode::Train { dropout_seed: run.seed.rotate_left(32) ^ run.step };
-        let losses = if is_bf16(run.recipe.precision, self.device) {
-            let (network, state) = (&self.network, self.network.zero_state(batch.batch_size));
-            let (masks, _) = with_precision(true, self.device, || network.forward(&batch.inputs, &state, mode));
-            self.objective.losses(&masks.to_kind(Kind::Float), network.look_ahead(), &batch, mode)
-        } else {
-            self.network.losses(&batch, mode, &self.objective)
-        };
+        let bf16 = is_bf16(run.recipe.precision, self.device);
+        let losses = with_precision(bf16, self.device, || self.network.losses(&batch, mode, &self.objective));
         let factor = run.recipe.learning_rate_factor(run.step, run.total_steps, &run.history);
         let learning_rate = run.learning_rate * factor;
         let gradient_norm = self.adam.step(&losses.total, learning_rate, &run.recipe);
@@ -156,7 +151,7 @@ impl Session {
     /// Every weight and statistic, by name.
     #[cfg(test)]
     pub fn values(&self) -> Vec<(String, Vec<f32>)> {
-        let flat = |t: Tensor| Vec::<f32>::try_from(t.detach().reshape([-1]).to_kind(Kind::Float)).unwrap();
+        let flat = |t: Tensor| Vec::<f32>::try_from(t.detach().reshape([-1]).to_kind(tch::Kind::Float)).unwrap();
         let mut values: Vec<_> = self.vs.variables().into_iter().map(|(n, t)| (n, flat(t))).collect();
         values.extend(self.average.named().into_iter().map(|(n, t)| (n, flat(t))));
         values.sort_by(|a, b| a.0.cmp(&b.0));

@@ -54,7 +54,19 @@ pub struct WholeSong {
 }
 
 impl Song {
-    /// All of its samples.
+    /// Names the stems that end more than a second before the others, if there are any: [`Stem::read`] gives silence
+    /// after their end. (Encoders round lengths up to their blocks, so a little is nothing to tell of.)
+    pub fn shorter_stems(&self) -> Option<String> {
+        let missing_s = |stem: &Stem| (self.num_samples - stem.num_samples()) as f64 / f64::from(SAMPLE_RATE_HZ);
+        let shorter = STEMS.iter().zip(&self.stems).filter_map(|(name, stem)| {
+            let missing_s = missing_s(stem.as_ref()?);
+            (missing_s > 1.0).then(|| format!("{name} ends {missing_s:.1} s before the song"))
+        });
+        let shorter: Vec<String> = shorter.collect();
+        (!shorter.is_empty()).then(|| format!("{}: {}; silence takes its place", self.name, shorter.join(", ")))
+    }
+
+    /// All of its samples; stems that end before the others go on with silence.
     ///
     /// # Errors
     /// If a file cannot be read any more.
@@ -138,14 +150,8 @@ fn open_song(folder: &SongFolder, decoder: &Decoder) -> Result<Song> {
         }
         stems[stem_idx] = Some(Arc::new(stem));
     }
-    let lengths = || stems.iter().flatten().map(|stem| stem.num_samples());
-    let (shortest, num_samples) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
+    let num_samples = stems.iter().flatten().map(|stem| stem.num_samples()).max().unwrap_or(0);
     let second = SAMPLE_RATE_HZ as usize;
-    // Encoders round lengths up to their blocks.
-    if num_samples - shortest > second {
-        let lengths: Vec<usize> = lengths().collect();
-        bail!("{}: expected stems of one length, found {lengths:?} samples", folder.name);
-    }
     let num_seconds = num_samples / second;
     let mut num_active = 0;
     if let Some(bass) = &stems[BASS] {

@@ -8,7 +8,7 @@ use crate::example::{Contents, ExampleMaker};
 use crate::history::Sums;
 use crate::loader::{BatchConfig, Loader, make_batch};
 use crate::network::Network;
-use crate::recipe::Recipe;
+use crate::recipe::{Precision, Recipe};
 use crate::session::Session;
 use crate::songs::Song;
 use crate::stem::Stem;
@@ -101,6 +101,30 @@ fn a_resumed_run_is_the_same_run() {
     assert_eq!(losses(&mut whole, &batches[3..]), losses(&mut resumed, &batches[3..]));
     assert_eq!(whole.values(), resumed.values());
     assert_eq!(whole.run, resumed.run);
+}
+
+#[test]
+fn a_networks_own_losses_are_taken_in_every_precision() {
+    let of_a_step = |network: &str, precision: Precision| -> Vec<(String, f64)> {
+        let recipe = Recipe { precision, ..Recipe::default() };
+        let run = RunState { network: network.parse().unwrap(), recipe, ..run_state() };
+        let mut session = Session::new(run, None, Device::Cpu).unwrap();
+        let (transform, contents) = (session.transform.clone(), session.contents());
+        let mut maker = ExampleMaker::new(&transform, contents);
+        let batch = make_batch(&songs(), &transform, &mut maker, batch_config(), 0).unwrap();
+        session.step(&batch).unwrap().losses
+    };
+    for network in ["gain", "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2"] {
+        let [full, half] = [Precision::F32, Precision::Bf16].map(|precision| of_a_step(network, precision));
+        assert_eq!(full.iter().any(|(name, _)| name == "steepness"), network == "gain", "{full:?}");
+        assert_eq!(full.len(), half.len(), "{full:?} and {half:?}");
+        for ((name, full), (half_name, half)) in full.iter().zip(&half) {
+            assert_eq!(name, half_name);
+            assert!((full - half).abs() < 0.02 * full.abs(), "{name}: {full} and {half}");
+        }
+        // `gain` multiplies no matrices; where there are some, they are in 16 bits.
+        assert_eq!(full == half, network == "gain", "{full:?} and {half:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ mod card;
 mod checkpoints;
 mod error;
 mod folder;
-mod grouping;
 mod numpy;
 mod pickle;
 mod published;
@@ -18,7 +17,6 @@ mod torch;
 mod unet;
 mod unet_graph;
 mod xumx;
-mod xumx_graph;
 
 pub use error::ImportError;
 pub use published::{PUBLISHED, Published};
@@ -33,8 +31,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tensors::Tensors;
-use xumx::Xumx;
-use xumx_graph::GraphFacts;
+use xumx::{GraphFacts, Xumx};
 
 /// The settings' file beside the weights.
 pub const SETTINGS_FILE: &str = "xumx_slicq_v2.json";
@@ -93,7 +90,7 @@ pub fn import(weights: &Path, options: &ImportOptions) -> Result<Imported, Impor
     let published = PUBLISHED.iter().find(|published| published.sha256 == sha256);
     let network = Xumx::new(&Tensors::read(&file)?, settings, &settings_path)?;
     place.fill(published, |graph| {
-        let facts = xumx_graph::write(&network, graph).map_err(unwritable(graph))?;
+        let facts = network.write(graph).map_err(unwritable(graph))?;
         let manifest = manifest(&name, &licence_of(published, options), &network, &facts, graph, published)?;
         let file_name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let card = Card {
@@ -175,7 +172,7 @@ fn manifest(
         licence: licence.to_owned(),
         sample_rate_hz: settings.design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
-        look_ahead_slices: xumx_graph::LOOK_AHEAD_SLICES,
+        look_ahead_slices: network.cdae.form.look_ahead_slices(),
         transform: Transform {
             design: settings.design.clone(),
             slice_len: plan.slice_len(),

@@ -216,6 +216,10 @@ fn parts(coefs: &[Complex<f64>]) -> Vec<f64> {
     coefs.iter().flat_map(|c| [c.re, c.im]).collect()
 }
 
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
 fn product(a: &[Complex<f64>], b: &[Complex<f64>], weights: &[f64]) -> f64 {
     a.iter().zip(b).zip(weights).map(|((a, b), w)| w * (a * b.conj()).re).sum()
 }
@@ -247,6 +251,15 @@ fn check(design: &Design, direct: &Direct, rng: &mut StdRng) {
     let right = direct.len as f64 * x.iter().zip(&adjoint).map(|(x, y)| x * y).sum::<f64>();
     let size = (product(&of_x, &of_x, &weights) * product(&c, &c, &weights)).sqrt();
     assert!((left - right).abs() <= 1e-12 * size, "{what}: adjoint {left} {right} of {size}");
+
+    // <v, inverse(c)> = <a, c>, a the adjoint of the inverse at v; the inverse by direct sums.
+    let v: Vec<f64> = support::noise(direct.len, rng);
+    plan.adjoint_into(&v, &mut coefs, &mut scratch);
+    let by_sums = direct.synthesise(&c, &direct.diagonal());
+    let of_samples = dot(&v, &by_sums);
+    let of_coefs = dot(&parts(&coefs), &parts(&c));
+    let v_size = (dot(&v, &v) * dot(&by_sums, &by_sums)).sqrt();
+    assert!((of_samples - of_coefs).abs() <= 1e-11 * v_size, "{what}: {of_samples} {of_coefs} of {v_size}");
 
     // The inverse is the adjoint's dual: transforming again what it made projects at right angles.
     plan.forward_into(&slice, &mut coefs, &mut scratch);

@@ -50,6 +50,39 @@ fn every_scale_reconstructs_in_f64() {
     reconstructs::<f64>(30, 290.0);
 }
 
+/// `<v, inverse(c)> = <adjoint(v), c>` for random `v` and `c`.
+fn adjoint_fits<T: Sample>(num_designs: usize, tolerance: f64) {
+    for_each_design(num_designs, 20_000, |_, design, rng| {
+        let plan = Plan::<T>::new(design).unwrap();
+        let (mut scratch, mut slice) = (plan.make_scratch(), plan.make_slice());
+        let nan = Complex::new(T::nan(), T::nan());
+        let mut adjoint = vec![nan; plan.num_coefs()];
+        for _ in 0..3 {
+            let v: Vec<T> = support::noise(plan.slice_len(), rng);
+            let parts: Vec<T> = support::noise(2 * plan.num_coefs(), rng);
+            let c: Vec<Complex<T>> = parts.chunks_exact(2).map(|part| Complex::new(part[0], part[1])).collect();
+            plan.inverse_into(&c, &mut slice, &mut scratch);
+            plan.adjoint_into(&v, &mut adjoint, &mut scratch);
+            let (mut of_samples, mut of_coefs, mut energy) = (0.0, 0.0, 0.0);
+            for (v, x) in v.iter().zip(&slice) {
+                of_samples += v.to_f64().unwrap() * x.to_f64().unwrap();
+                energy += x.to_f64().unwrap().powi(2);
+            }
+            for (a, c) in adjoint.iter().zip(&c) {
+                of_coefs += (a.re * c.re + a.im * c.im).to_f64().unwrap();
+            }
+            let size = (energy * plan.slice_len() as f64 / 3.0).sqrt();
+            assert!((of_samples - of_coefs).abs() <= tolerance * size, "{design}: {of_samples} {of_coefs} of {size}");
+        }
+    });
+}
+
+#[test]
+fn every_scale_has_its_adjoint() {
+    adjoint_fits::<f32>(60, 3e-6);
+    adjoint_fits::<f64>(30, 1e-14);
+}
+
 #[test]
 fn every_scale_streams_what_the_whole_file_has() {
     for_each_design(3, 6_000, |_, design, rng| {

@@ -96,6 +96,7 @@ fn nothing_allocates_after_the_plan() {
                 slicer.slice_into(&plan, &hop, &mut slice);
                 plan.forward_into(&slice, &mut coefs, &mut scratch);
                 plan.inverse_into(&coefs, &mut slice, &mut scratch);
+                plan.adjoint_into(&slice, &mut coefs, &mut scratch);
                 overlap_add.add_into(&slice, &mut hop);
             }
             slicer.reset();

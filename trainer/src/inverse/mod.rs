@@ -5,9 +5,8 @@
 //! gradient of the loss by the samples, that by the masks is `Re(X* adjoint(v))`. There are two ways to it, which tests
 //! hold against each other and against finite differences:
 //!
-//! - [`Kernels`]: `slicqt`'s own transform on worker threads, slice by slice in the cache. The adjoint of the inverse is
-//!   the forward transform again: `inverse = D^-1 F* W` (F the forward transform, W weights per bin, D the frame
-//!   diagonal over frequency, transform.md 9), so `adjoint = W F D^-1`.
+//! - [`Kernels`]: `slicqt`'s own transform on worker threads, slice by slice in the cache, and its adjoint
+//!   (`slicqt::Plan::adjoint_into`).
 //! - [`TensorInverse`]: FFTs, window products and sums over the whole batch in libtorch, for GPUs; gradients are
 //!   torch's own.
 
@@ -18,6 +17,6 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-pub use kernels::Kernels;
+pub use kernels::{Kernels, StemSum};
 pub use tables::Tables;
 pub use tensors::TensorInverse;

@@ -5,7 +5,7 @@ use num_complex::Complex;
 use slicqt::{Design, Plan};
 use std::f64::consts::PI;
 
-/// What the adjoint and the inverse in tensors need to know of a transform beyond its plan; in f64.
+/// What the inverse in tensors needs to know of a transform beyond its plan; in f64.
 pub struct Tables {
     /// `[coef]` in the order `[bin][k]`, k in FFT order: `(-1)^(p/2) g(k)`, the signed analysis windows.
     pub windows: Vec<f64>,

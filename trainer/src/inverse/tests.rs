@@ -67,8 +67,17 @@ fn three_ways<T: Sample + Element>(design: &Design, layout: Layout, kind: Kind) 
     let tensors = TensorInverse::new(&transform, &tables, layout, (kind, Device::Cpu));
     let by_tensors = tensors.samples(&mix_tensor, &mask_tensor, &transform).to_kind(Kind::Double).flatten(0, -1);
 
-    let kernels = Kernels::new(plan, Grid::new(&transform.plan), &tables, layout);
-    let by_kernels = kernels.samples(&mix, S, &masks, S);
+    let kernels = Kernels::new(plan, &Grid::new(&transform.plan), layout);
+    let mix: Vec<&[Complex<T>]> = mix.chunks_exact(S * 2 * num_coefs).collect();
+    let sums: Vec<StemSum> = (0..B * 4).map(|i| StemSum { example: i / 4, stems: vec![i % 4] }).collect();
+    let by_kernels = kernels.samples(&mix, &masks, S, &sums);
+    // The samples of a sum are the sum of the samples.
+    let all = kernels.samples(&mix, &masks, S, &[StemSum { example: 1, stems: vec![0, 2, 3] }]);
+    let len = by_kernels.len() / (B * 4);
+    for (i, x) in all.iter().enumerate() {
+        let stem = |stem: usize| by_kernels[(4 + stem) * len + i].to_f64().unwrap();
+        assert!((x.to_f64().unwrap() - stem(0) - stem(2) - stem(3)).abs() < 1e-5);
+    }
     let wide = |values: &[T]| values.iter().map(|v| v.to_f64().unwrap()).collect::<Vec<_>>();
     [wide(&by_kernels), Vec::try_from(&by_tensors).unwrap(), wide(&streamed)]
 }

@@ -180,7 +180,7 @@ mod tests {
                 let contents = Contents { layout, channels, magnitude_forms: true, waveforms: false };
                 let positions = layout.num_positions(&transform);
                 let masks: Vec<f32> = (0..NUM_SLICES * 8 * positions).map(|_| rng.random()).collect();
-                let example = ExampleMaker::new(&transform, contents).transform(&stems, NUM_SLICES, known);
+                let example = ExampleMaker::new(&transform, contents).transform(stems.clone(), NUM_SLICES, known);
                 let batch = Batch::new(vec![example], NUM_SLICES);
                 let shape = [1, NUM_SLICES as i64, 4, 2, positions as i64];
                 let (got, magnitude) = batch.forms.errors(&Tensor::from_slice(&masks).reshape(shape));

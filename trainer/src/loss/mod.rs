@@ -2,27 +2,36 @@
 //! ([`Objective`]).
 //!
 //! Losses of coefficients are quadratic forms of the masks and nearly free ([`forms`]). Losses of samples ([`time`]) go
-//! through the inverse transform ([`crate::inverse`]): on the CPU the samples are computed outside of torch, torch
-//! differentiates the loss by the samples only, and the gradient by the masks, brought back by the adjoint of the
-//! inverse, enters as `sum(mask * gradient)`. On a GPU the inverse is part of torch's graph.
+//! through the inverse transform ([`crate::inverse`]): on the CPU, samples, losses and gradients are computed on threads,
+//! outside of torch ([`kernels`]), and the gradient by the masks, brought back by the adjoint of the inverse, enters as
+//! `sum(mask * gradient)`. On a GPU inverse and losses are part of torch's graph.
+//!
+//! The STFT loss is the mean over three resolutions and over sums of stems. A step of training takes one of the
+//! resolutions and two of each example's sums ([`in_time::NUM_DRAWN_SUMS`]), drawn anew by the step's seed: in the long
+//! run that is the mean, at a fraction of the time. Without training ([`Mode::Apply`]) it is the mean itself.
 
 pub mod combinations;
 pub mod forms;
+mod in_time;
+mod kernels;
+mod sums;
 pub mod time;
 
 #[cfg(test)]
 mod tests;
 
-use crate::batch::{Batch, Waveforms};
+use crate::batch::Batch;
 use crate::example::Contents;
-use crate::inverse::{Kernels, Tables, TensorInverse};
-use crate::network::{Layout, LookAhead, Mode, Network, to_cpu};
+use crate::network::{Layout, LookAhead, Mode, Network};
+use crate::precision::in_32_bits;
 use crate::transform::Transform;
 use anyhow::Result;
+use in_time::Inverse;
+pub use in_time::InverseKind;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 use tch::{Device, Kind, Tensor};
-use time::{STFT_LENS, Sums, TimeLoss, time_loss};
+use time::TimeLoss;
 
 /// A loss that masks can be judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +71,7 @@ const NAMES: &[(&str, LossKind, &str)] = {
         ("wsdr-stems", Time(TimeLoss::WeightedSdr, Stems), ""),
         ("l1", Time(TimeLoss::L1, Combinations), "mean absolute error of the samples, in parts of the mix's"),
         ("l1-stems", Time(TimeLoss::L1, Stems), ""),
-        ("mr-stft", Time(TimeLoss::Stft, Combinations), "STFT magnitudes, at one of 3 resolutions per step"),
+        ("mr-stft", Time(TimeLoss::Stft, Combinations), "STFT magnitudes, at 3 resolutions (drawn by step, see README)"),
         ("mr-stft-stems", Time(TimeLoss::Stft, Stems), ""),
     ]
 };
@@ -147,23 +156,7 @@ pub struct Losses {
 /// Judges the masks of a network.
 pub struct Objective {
     weights: LossWeights,
-    transform: Arc<Transform>,
     inverse: Option<Inverse>,
-}
-
-/// The way from masks to samples, see [`crate::inverse`].
-enum Inverse {
-    Kernels(Box<Kernels<f32>>),
-    Tensors(TensorInverse),
-}
-
-/// Which of the two ways to take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InverseKind {
-    /// Threads on the CPU.
-    Kernels,
-    /// Tensors on the network's device.
-    Tensors,
 }
 
 impl Objective {
@@ -188,22 +181,11 @@ impl Objective {
         device: Device,
         kind: InverseKind,
     ) -> Result<Self> {
-        let inverse = if weights.in_time() {
-            let tables = Tables::new(&transform.design)?;
-            Some(match kind {
-                InverseKind::Kernels => {
-                    let plan = slicqt::Plan::new(&transform.design)?;
-                    let grid = crate::grid::Grid::new(&plan);
-                    Inverse::Kernels(Box::new(Kernels::new(plan, grid, &tables, layout)))
-                }
-                InverseKind::Tensors => {
-                    Inverse::Tensors(TensorInverse::new(transform, &tables, layout, (Kind::Float, device)))
-                }
-            })
-        } else {
-            None
+        let inverse = match weights.in_time() {
+            true => Some(Inverse::new(transform, layout, device, kind)?),
+            false => None,
         };
-        Ok(Objective { weights, transform: transform.clone(), inverse })
+        Ok(Objective { weights, inverse })
     }
 
     /// What a batch must hold so that `network` can be trained on these losses.
@@ -212,11 +194,16 @@ impl Objective {
         Contents { magnitude_forms, waveforms: self.weights.in_time(), ..Contents::of(network) }
     }
 
-    /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`.
+    /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`; in 32 bits,
+    /// whatever the network computes in.
     ///
     /// # Panics
     /// If the batch lacks something that [`Objective::contents`] names.
     pub fn losses(&self, masks: &Tensor, look_ahead: LookAhead, batch: &Batch, mode: Mode) -> Losses {
+        in_32_bits(masks.device(), || self.losses_in_32_bits(&masks.to_kind(Kind::Float), look_ahead, batch, mode))
+    }
+
+    fn losses_in_32_bits(&self, masks: &Tensor, look_ahead: LookAhead, batch: &Batch, mode: Mode) -> Losses {
         // The masks of a slice come `ahead` slices later; those of the last ones do not come any more.
         let ahead = match look_ahead {
             LookAhead::Slices(num_slices) => (num_slices as i64).min(masks.size()[1] - 1),
@@ -243,75 +230,10 @@ impl Objective {
         }
         if let Some(inverse) = &self.inverse {
             let waveforms = batch.waveforms.as_ref().expect("asked for in contents");
-            let (in_time, time_parts) = self.losses_in_time(inverse, &masks, batch, waveforms, mode);
+            let (in_time, values) = in_time::losses(inverse, &self.weights, &masks, batch, waveforms, mode);
             total += in_time;
-            parts.extend(time_parts);
+            parts.extend(values);
         }
         Losses { total, parts }
-    }
-
-    fn losses_in_time(
-        &self,
-        inverse: &Inverse,
-        masks: &Tensor,
-        batch: &Batch,
-        waveforms: &Waveforms,
-        mode: Mode,
-    ) -> (Tensor, Vec<(&'static str, Tensor)>) {
-        let (b, s, all_s) = (batch.batch_size, masks.size()[1], batch.num_slices());
-        let whole =
-            |num_slices: i64| crate::example::num_whole_samples(&self.transform.plan, num_slices as usize) as i64;
-        let targets = Tensor::from_slice(&waveforms.targets).reshape([b, 4, 2, whole(all_s)]).narrow(3, 0, whole(s));
-        match inverse {
-            Inverse::Kernels(kernels) => {
-                let values: Vec<f32> = to_cpu(&masks.detach()).reshape([-1]).try_into().expect("a flat f32 tensor");
-                let samples = kernels.samples(&waveforms.mix, all_s as usize, &values, s as usize);
-                let samples = Tensor::from_slice(&samples).reshape(targets.size()).set_requires_grad(true);
-                let (total, parts) = self.sum_in_time(&samples, &targets, batch, mode);
-                let by_samples = Tensor::run_backward(&[&total], &[&samples], false, false).remove(0);
-                let by_samples: Vec<f32> = to_cpu(&by_samples).reshape([-1]).try_into().expect("a flat f32 tensor");
-                let gradient = kernels.mask_gradient(&waveforms.mix, all_s as usize, &by_samples, s as usize);
-                let gradient = Tensor::from_slice(&gradient).reshape([b, 4, 2, s, -1]).permute([0, 3, 1, 2, 4]);
-                // Has the value of the loss, and its gradient by the masks.
-                let surrogate = (masks * gradient.to_device(masks.device())).sum(Kind::Float);
-                let total = total.detach().to_device(masks.device());
-                let parts = parts.into_iter().map(|(name, part)| (name, part.detach())).collect();
-                (total + &surrogate - surrogate.detach(), parts)
-            }
-            Inverse::Tensors(tensors) => {
-                let device = masks.device();
-                let (re, im): (Vec<f32>, Vec<f32>) = waveforms.mix.iter().map(|c| (c.re, c.im)).unzip();
-                let mix = Tensor::complex(&Tensor::from_slice(&re), &Tensor::from_slice(&im));
-                let mix = mix.reshape([b, all_s, 1, 2, -1]).narrow(1, 0, s).to_device(device);
-                let samples = tensors.samples(&mix, masks, &self.transform);
-                self.sum_in_time(&samples, &targets.to_device(device), batch, mode)
-            }
-        }
-    }
-
-    /// The weighted sum of the losses in time, and its parts.
-    fn sum_in_time(
-        &self,
-        samples: &Tensor,
-        targets: &Tensor,
-        batch: &Batch,
-        mode: Mode,
-    ) -> (Tensor, Vec<(&'static str, Tensor)>) {
-        let options = (targets.kind(), targets.device());
-        // One resolution per step has the mean of all three in the long run, at a third of the time.
-        let stft_lens = match mode {
-            Mode::Train { dropout_seed } => &STFT_LENS[(dropout_seed % 3) as usize..][..1],
-            Mode::Apply => STFT_LENS.as_slice(),
-        };
-        let mut total = Tensor::zeros([], options);
-        let mut parts = Vec::new();
-        for (kind, weight) in &self.weights.0 {
-            let LossKind::Time(time, over) = kind else { continue };
-            let sums = Sums::new(&batch.forms.known, *over == Over::Combinations, options);
-            let part = time_loss(*time, samples, targets, &sums, stft_lens);
-            total += &part * *weight;
-            parts.push((name(*kind), part));
-        }
-        (total, parts)
     }
 }

@@ -1,10 +1,16 @@
 //! Losses in time: gradients against finite differences, both ways of the inverse against each other, and values that
 //! can be told beforehand.
 
+use super::combinations::parts;
+use super::kernels::Signals;
+use super::sums::all_sums;
+use super::time::{STFT_LENS, Sums, time_loss};
 use super::*;
 use crate::example::{ExampleMaker, num_whole_samples};
 use crate::grid::Grid;
+use crate::inverse::{Kernels, StemSum, Tables, TensorInverse};
 use crate::network::Channel;
+use crate::precision::with_precision;
 use crate::stems::Known;
 use num_complex::Complex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -24,9 +30,12 @@ struct Problem {
     transform: Transform,
     kernels: Kernels<f64>,
     tensors: TensorInverse,
-    mix: Vec<Complex<f64>>,
+    /// `[B]`, each `[slice][channel][coef]`.
+    mix: Vec<Vec<Complex<f64>>>,
     masks: Vec<f64>,
-    targets: Tensor,
+    /// `[B][stem][channel][sample]`
+    stems: Vec<Vec<[Vec<f64>; 2]>>,
+    num_samples: usize,
     layout: Layout,
 }
 
@@ -37,53 +46,59 @@ impl Problem {
         let tables = Tables::new(&design).unwrap();
         let plan = Plan::<f64>::new(&design).unwrap();
         let mut rng = StdRng::seed_from_u64(2);
-        let b = KNOWN.len();
         let num_samples = num_whole_samples(&plan, S);
         let mut noise = |len: usize| -> Vec<f64> { (0..len).map(|_| rng.random_range(-1.0..1.0)).collect() };
-        let targets = Tensor::from_slice(&noise(b * 8 * num_samples)).reshape([b as i64, 4, 2, num_samples as i64]);
-        let mut mix = Vec::new();
-        for _ in 0..b {
-            let channels = [0, 1].map(|_| slicqt::forward_whole(&plan, &noise(S * plan.hop_len())));
-            for s in 0..S {
-                for channel in &channels {
-                    mix.extend_from_slice(&channel[s * plan.num_coefs()..(s + 1) * plan.num_coefs()]);
-                }
+        let mut stems: Vec<Vec<[Vec<f64>; 2]>> =
+            KNOWN.iter().map(|_| (0..4).map(|_| [noise(num_samples + 3), noise(num_samples + 3)]).collect()).collect();
+        // What is not known apart comes in other.
+        for (stems, known) in stems.iter_mut().zip(KNOWN) {
+            for part in parts(known) {
+                part[..part.len() - 1].iter().for_each(|stem| stems[*stem].iter_mut().for_each(|c| c.fill(0.0)));
             }
         }
-        let masks = (0..b * S * 8 * layout.num_positions(&transform)).map(|_| rng.random()).collect();
+        let mix = KNOWN.map(|_| {
+            let channels = [0, 1].map(|_| slicqt::forward_whole(&plan, &noise(S * plan.hop_len())));
+            let slice = |s: usize| s * plan.num_coefs()..(s + 1) * plan.num_coefs();
+            (0..S).flat_map(|s| [&channels[0][slice(s)], &channels[1][slice(s)]].concat()).collect()
+        });
+        let masks = (0..KNOWN.len() * S * 8 * layout.num_positions(&transform)).map(|_| rng.random()).collect();
         let tensors = TensorInverse::new(&transform, &tables, layout, (Kind::Double, Device::Cpu));
-        let kernels = Kernels::new(plan, Grid::new(&transform.plan), &tables, layout);
-        Problem { transform, kernels, tensors, mix, masks, targets, layout }
+        let kernels = Kernels::new(plan, &Grid::new(&transform.plan), layout);
+        Problem { transform, kernels, tensors, mix: mix.into(), masks, stems, num_samples, layout }
     }
 
-    fn loss_of(&self, samples: &Tensor, kind: TimeLoss, over: Over) -> Tensor {
-        let sums = Sums::new(&KNOWN, over == Over::Combinations, (Kind::Double, Device::Cpu));
-        time_loss(kind, samples, &self.targets, &sums, &[256, 64])
+    /// What the estimates of a loss by the kernels are of.
+    fn sums(kind: TimeLoss, over: Over) -> Vec<StemSum> {
+        all_sums(&KNOWN, if kind == TimeLoss::Stft { over } else { Over::Stems })
     }
 
-    fn samples(&self, masks: &[f64]) -> Tensor {
-        Tensor::from_slice(&self.kernels.samples(&self.mix, S, masks, S)).reshape(self.targets.size())
-    }
-
-    /// Value and gradient `[B][S][stem][channel][position]`, by the kernels.
-    fn by_kernels(&self, kind: TimeLoss, over: Over) -> (f64, Vec<f64>) {
-        let samples = self.samples(&self.masks).set_requires_grad(true);
-        let loss = self.loss_of(&samples, kind, over);
-        let by_samples = Tensor::run_backward(&[&loss], &[&samples], false, false).remove(0);
-        let by_samples: Vec<f64> = by_samples.flatten(0, -1).try_into().unwrap();
-        let gradient = self.kernels.mask_gradient(&self.mix, S, &by_samples, S);
-        let shape = [KNOWN.len() as i64, 4, 2, S as i64, -1];
-        let gradient = Tensor::from_slice(&gradient).reshape(shape).permute([0, 3, 1, 2, 4]).contiguous();
-        (loss.double_value(&[]), gradient.flatten(0, -1).try_into().unwrap())
+    /// The value by the kernels, and the gradient `[B][S][stem][channel][position]` where it is asked for.
+    fn by_kernels(&self, masks: &[f64], kind: TimeLoss, over: Over, with_gradient: bool) -> (f64, Vec<f64>) {
+        let mix: Vec<&[Complex<f64>]> = self.mix.iter().map(Vec::as_slice).collect();
+        let sums = Self::sums(kind, over);
+        let estimates = self.kernels.samples(&mix, masks, S, &sums);
+        let signals = Signals::new(sums, &KNOWN, estimates, &self.stems, self.num_samples);
+        let judgement = signals.judge(kind, over, 1.0, &[256, 64]);
+        if !with_gradient {
+            return (judgement.value, vec![]);
+        }
+        (judgement.value, self.kernels.mask_gradient(&mix, S, &signals.sums, |i, c, out| (judgement.add)(i, c, out)))
     }
 
     /// The same, by torch alone.
     fn by_tensors(&self, kind: TimeLoss, over: Over) -> (f64, Vec<f64>) {
         let b = KNOWN.len() as i64;
+        let options = (Kind::Double, Device::Cpu);
         let masks = Tensor::from_slice(&self.masks).reshape([b, S as i64, 4, 2, -1]).set_requires_grad(true);
-        let parts = |part: fn(&Complex<f64>) -> f64| Tensor::from_slice(&self.mix.iter().map(part).collect::<Vec<_>>());
+        let mix = self.mix.concat();
+        let parts = |part: fn(&Complex<f64>) -> f64| Tensor::from_slice(&mix.iter().map(part).collect::<Vec<_>>());
         let mix = Tensor::complex(&parts(|c| c.re), &parts(|c| c.im)).reshape([b, S as i64, 1, 2, -1]);
-        let loss = self.loss_of(&self.tensors.samples(&mix, &masks, &self.transform), kind, over);
+        let channels = self.stems.iter().flatten().flatten();
+        let targets: Vec<f64> = channels.flat_map(|channel| &channel[..self.num_samples]).copied().collect();
+        let targets = Tensor::from_slice(&targets).reshape([b, 4, 2, -1]);
+        let sums = Sums::new(&all_sums(&KNOWN, over), KNOWN.len(), options);
+        let samples = self.tensors.samples(&mix, &masks, &self.transform);
+        let loss = time_loss(kind, &samples, &targets, &sums, &[256, 64]);
         let gradient = Tensor::run_backward(&[&loss], &[&masks], false, false).remove(0);
         (loss.double_value(&[]), gradient.contiguous().flatten(0, -1).try_into().unwrap())
     }
@@ -98,7 +113,7 @@ fn gradients_are_those_of_finite_differences() {
         let mut rng = StdRng::seed_from_u64(4);
         for kind in EACH {
             for over in [Over::Combinations, Over::Stems] {
-                let (value, gradient) = problem.by_kernels(kind, over);
+                let (value, gradient) = problem.by_kernels(&problem.masks, kind, over, true);
                 let (tensor_value, tensor_gradient) = problem.by_tensors(kind, over);
                 assert!((value / tensor_value - 1.0).abs() < 1e-10, "{kind:?}: {value} and {tensor_value}");
                 let size = gradient.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
@@ -109,7 +124,7 @@ fn gradients_are_those_of_finite_differences() {
                     let direction: Vec<f64> = gradient.iter().map(|_| rng.random_range(-1.0..1.0)).collect();
                     let moved = |step: f64| -> f64 {
                         let masks: Vec<f64> = problem.masks.iter().zip(&direction).map(|(m, d)| m + step * d).collect();
-                        problem.loss_of(&problem.samples(&masks), kind, over).double_value(&[])
+                        problem.by_kernels(&masks, kind, over, false).0
                     };
                     let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
                     let got: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
@@ -126,11 +141,11 @@ fn an_estimate_with_known_errors_has_the_sdr_that_it_should() {
     // One example; residuals are a tenth of each stem, so that every SDR is 20 dB (the softening changes little).
     let targets = Tensor::randn([1, 4, 2, 4000], (Kind::Double, Device::Cpu));
     let noise = Tensor::randn([1, 4, 2, 4000], (Kind::Double, Device::Cpu)) * 0.1;
-    let sums = |over| Sums::new(&[Known::All], over, (Kind::Double, Device::Cpu));
     let loss = |kind, estimates: &Tensor, over| {
-        time_loss(kind, estimates, &targets, &sums(over), &STFT_LENS).double_value(&[])
+        let sums = Sums::new(&all_sums(&[Known::All], over), 1, (Kind::Double, Device::Cpu));
+        time_loss(kind, estimates, &targets, &sums, &STFT_LENS).double_value(&[])
     };
-    for over in [true, false] {
+    for over in [Over::Combinations, Over::Stems] {
         let estimates = &targets + &noise;
         assert!((loss(TimeLoss::Sdr, &estimates, over) + 20.0).abs() < 2.0);
         assert!((loss(TimeLoss::SiSdr, &estimates, over) + 20.0).abs() < 2.0);
@@ -148,7 +163,8 @@ fn an_estimate_with_known_errors_has_the_sdr_that_it_should() {
 #[test]
 fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
     let transform = Arc::new(Transform::new("mel-32").unwrap());
-    let weights: LossWeights = "mse=1,magnitude-mse=0.5,mask-sum=0.02,sdr=0.1,l1-stems=0.3".parse().unwrap();
+    let weights: LossWeights =
+        "mse=1,magnitude-mse=0.5,mask-sum=0.02,sdr=0.1,mr-stft=0.2,l1-stems=0.3".parse().unwrap();
     assert_eq!(weights, weights.to_string().parse().unwrap());
     let mut rng = StdRng::seed_from_u64(8);
     let num_slices = 5;
@@ -159,28 +175,66 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
         let len = num_slices * transform.plan.hop_len();
         let mut channel = || (0..len).map(|_| rng.random_range(-0.5f32..0.5)).collect::<Vec<f32>>();
         let stems: Vec<[Vec<f32>; 2]> = (0..4).map(|_| [channel(), channel()]).collect();
-        maker.transform(&stems, num_slices, known)
+        maker.transform(stems, num_slices, known)
     };
     let batch = Batch::new(vec![example(Known::All), example(Known::BassInOther)], num_slices);
     let shape = [2, num_slices as i64, 4, 2, transform.grid.len() as i64];
+    tch::manual_seed(8);
     let masks = Tensor::rand(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true);
     // A look-ahead of two: the first masks belong to no slice, the last slices have no masks.
     let look_ahead = LookAhead::Slices(2);
-    let both = [InverseKind::Kernels, InverseKind::Tensors].map(|kind| {
+    // Training draws resolutions and sums by its seed.
+    for mode in [Mode::Apply].into_iter().chain((0..3).map(|dropout_seed| Mode::Train { dropout_seed })) {
+        let both = [InverseKind::Kernels, InverseKind::Tensors].map(|kind| {
+            let objective =
+                Objective::with_inverse(weights.clone(), &transform, Layout::Grid, Device::Cpu, kind).unwrap();
+            let losses = objective.losses(&masks, look_ahead, &batch, mode);
+            let names: Vec<&str> = losses.parts.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, ["mse", "magnitude-mse", "mask-sum", "sdr", "mr-stft", "l1-stems"]);
+            let values: Vec<f64> = losses.parts.iter().map(|(_, part)| part.double_value(&[])).collect();
+            let sum: f64 = values.iter().zip(&weights.0).map(|(value, (_, weight))| value * weight).sum();
+            assert!((losses.total.double_value(&[]) - sum).abs() < 1e-4, "the total is the weighted sum");
+            let gradient = Tensor::run_backward(&[&losses.total], &[&masks], false, false).remove(0);
+            assert_eq!(gradient.narrow(1, 0, 2).abs().max().double_value(&[]), 0.0);
+            (gradient, values)
+        });
+        for (a, b) in both[0].1.iter().zip(&both[1].1) {
+            assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{mode:?}: {a} and {b}");
+        }
+        let size = both[0].0.abs().max().double_value(&[]);
+        let difference = (&both[0].0 - &both[1].0).abs().max().double_value(&[]);
+        assert!(size > 0.0 && difference < 1e-4 * size, "{mode:?}: {difference} of {size}");
+    }
+}
+
+#[test]
+fn losses_are_computed_in_32_bits_whatever_the_network_does() {
+    let transform = Arc::new(Transform::new("mel-32").unwrap());
+    let weights: LossWeights = "mse=1,sdr=0.1,mr-stft=0.1".parse().unwrap();
+    let contents =
+        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: false, waveforms: true };
+    let num_slices = 5;
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut channel = || (0..num_slices * transform.plan.hop_len()).map(|_| rng.random_range(-0.5f32..0.5)).collect();
+    let stems = (0..4).map(|_| [channel(), channel()]).collect();
+    let example = ExampleMaker::new(&transform, contents).transform(stems, num_slices, Known::All);
+    let batch = Batch::new(vec![example], num_slices);
+    tch::manual_seed(9);
+    let shape = [1, num_slices as i64, 4, 2, transform.grid.len() as i64];
+    let masks = Tensor::rand(shape, (Kind::Float, Device::Cpu));
+    for kind in [InverseKind::Kernels, InverseKind::Tensors] {
         let objective = Objective::with_inverse(weights.clone(), &transform, Layout::Grid, Device::Cpu, kind).unwrap();
-        let losses = objective.losses(&masks, look_ahead, &batch, Mode::Apply);
-        let names: Vec<&str> = losses.parts.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["mse", "magnitude-mse", "mask-sum", "sdr", "l1-stems"]);
-        let sum: f64 =
-            losses.parts.iter().zip(&weights.0).map(|((_, part), (_, weight))| part.double_value(&[]) * weight).sum();
-        assert!((losses.total.double_value(&[]) - sum).abs() < 1e-4, "the total is the weighted sum");
-        let gradient = Tensor::run_backward(&[&losses.total], &[&masks], false, false).remove(0);
-        assert_eq!(gradient.narrow(1, 0, 2).abs().max().double_value(&[]), 0.0);
-        gradient
-    });
-    let size = both[0].abs().max().double_value(&[]);
-    let difference = (&both[0] - &both[1]).abs().max().double_value(&[]);
-    assert!(size > 0.0 && difference < 1e-4 * size, "{difference} of {size}");
+        let values = |bf16: bool| -> Vec<f64> {
+            let mode = Mode::Train { dropout_seed: 0 };
+            let (losses, product) = with_precision(bf16, Device::Cpu, || {
+                let losses = objective.losses(&masks, LookAhead::Slices(0), &batch, mode);
+                (losses, masks.flatten(0, 3).matmul(&masks.flatten(0, 3).transpose(0, 1)))
+            });
+            assert_eq!(product.kind(), if bf16 { Kind::BFloat16 } else { Kind::Float }, "16 bits again afterwards");
+            losses.parts.iter().map(|(_, part)| part.double_value(&[])).collect()
+        };
+        assert_eq!(values(false), values(true));
+    }
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //!
 //! Everything that is a square of sums of stems is computed from the products of the four stems with each other
 //! (Gram matrices `[B][4][4]`), so that SDRs over 14 combinations cost what they cost over 4 stems.
+//!
+//! These are the losses in tensors, for GPUs; [`kernels`](super::kernels) has them for the CPU.
 
-use super::combinations::{combinations, parts};
-use crate::stems::Known;
+use crate::inverse::StemSum;
 use tch::{Device, Kind, Tensor};
 
 /// A loss in time.
@@ -28,7 +29,11 @@ const SOFTENING: f64 = 1e-3;
 /// Window lengths of the STFT loss, samples; hops are a quarter.
 pub const STFT_LENS: [i64; 3] = [2048, 1024, 512];
 /// Magnitudes below this share of the mix's mean magnitude do not count in logarithms.
-const LOG_FLOOR: f64 = 1e-2;
+pub const LOG_FLOOR: f64 = 1e-2;
+/// Added to squared magnitudes, in parts of that magnitude's square: keeps the square root off 0.
+pub const MAGNITUDE_FLOOR: f64 = 1e-4;
+/// Added to the squared error of the spectral convergence, in the same measure: keeps its root off 0.
+pub const CONVERGENCE_FLOOR: f64 = 1e-4;
 
 /// Sums of stems that a loss runs over.
 pub struct Sums {
@@ -39,28 +44,21 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// The combinations that are known, or the parts alone.
-    pub fn new(known: &[Known], over_combinations: bool, options: (Kind, Device)) -> Self {
-        let sums_of = |known: &Known| -> Vec<Vec<usize>> {
-            if over_combinations {
-                combinations(*known)
-            } else {
-                parts(*known).iter().map(|stems| stems.to_vec()).collect()
-            }
-        };
-        let all: Vec<Vec<Vec<usize>>> = known.iter().map(sums_of).collect();
-        let num_sums = all.iter().map(Vec::len).max().unwrap_or(0);
-        let (mut members, mut weights) = (vec![0f64; known.len() * num_sums * 4], vec![0f64; known.len() * num_sums]);
-        for (b, sums) in all.iter().enumerate() {
-            for (i, stems) in sums.iter().enumerate() {
-                weights[b * num_sums + i] = 1.0 / sums.len() as f64;
-                for stem in stems {
+    /// Those of a batch, by example.
+    pub fn new(sums: &[StemSum], batch_size: usize, options: (Kind, Device)) -> Self {
+        let of_example = |b: usize| sums.iter().filter(move |sum| sum.example == b);
+        let num_sums = (0..batch_size).map(|b| of_example(b).count()).max().unwrap_or(0);
+        let (mut members, mut weights) = (vec![0f64; batch_size * num_sums * 4], vec![0f64; batch_size * num_sums]);
+        for b in 0..batch_size {
+            for (i, sum) in of_example(b).enumerate() {
+                weights[b * num_sums + i] = 1.0 / of_example(b).count() as f64;
+                for stem in &sum.stems {
                     members[(b * num_sums + i) * 4 + stem] = 1.0;
                 }
             }
         }
         let tensor = |values: &[f64]| Tensor::from_slice(values).to_kind(options.0).to_device(options.1);
-        let (b, n) = (known.len() as i64, num_sums as i64);
+        let (b, n) = (batch_size as i64, num_sums as i64);
         Sums { members: tensor(&members).reshape([b, n, 4]), weights: tensor(&weights).reshape([b, n]) }
     }
 
@@ -85,7 +83,9 @@ impl Sums {
 /// of the STFT loss.
 pub fn time_loss(kind: TimeLoss, estimates: &Tensor, targets: &Tensor, sums: &Sums, stft_lens: &[i64]) -> Tensor {
     match kind {
-        TimeLoss::Sdr | TimeLoss::SiSdr | TimeLoss::WeightedSdr => ratios(kind, estimates, targets, sums),
+        TimeLoss::Sdr | TimeLoss::SiSdr | TimeLoss::WeightedSdr => {
+            ratio_loss(kind, &Products::new(estimates, targets), sums)
+        }
         TimeLoss::L1 => {
             let scale = mean_magnitude(targets);
             let error = sums.of(&(estimates - targets)).abs().mean_dim([2i64, 3].as_slice(), false, targets.kind());
@@ -101,32 +101,56 @@ fn mean_magnitude(targets: &Tensor) -> Tensor {
     mix.abs().mean_dim([1i64, 2].as_slice(), false, targets.kind()).unsqueeze(1) + 1e-6
 }
 
-fn ratios(kind: TimeLoss, estimates: &Tensor, targets: &Tensor, sums: &Sums) -> Tensor {
-    let (e, t) = (estimates.flatten(2, -1), targets.flatten(2, -1));
-    let gram = |a: &Tensor, b: &Tensor| a.bmm(&b.transpose(1, 2));
-    let target_gram = gram(&t, &t);
+/// Inner products of the stems of each example with each other, `[B][stem][stem]`.
+pub struct Products {
+    /// Of estimates.
+    pub estimates: Tensor,
+    /// Of estimates with targets.
+    pub crossed: Tensor,
+    /// Of targets.
+    pub targets: Tensor,
+    /// Of what estimates are more than targets.
+    pub residuals: Tensor,
+}
+
+impl Products {
+    fn new(estimates: &Tensor, targets: &Tensor) -> Self {
+        let (e, t) = (estimates.flatten(2, -1), targets.flatten(2, -1));
+        let residual = &e - &t;
+        let gram = |a: &Tensor, b: &Tensor| a.bmm(&b.transpose(1, 2));
+        Products {
+            estimates: gram(&e, &e),
+            crossed: gram(&e, &t),
+            targets: gram(&t, &t),
+            residuals: gram(&residual, &residual),
+        }
+    }
+}
+
+/// The losses that are ratios of energies.
+pub fn ratio_loss(kind: TimeLoss, products: &Products, sums: &Sums) -> Tensor {
+    let Products { estimates, crossed, targets, residuals } = products;
     // [B][1] Energy of the mix, the sum of all products.
-    let mix_energy = target_gram.sum_dim_intlist([1i64, 2].as_slice(), false, t.kind()).unsqueeze(1);
+    let mix_energy = targets.sum_dim_intlist([1i64, 2].as_slice(), false, targets.kind()).unsqueeze(1);
     let softening = &mix_energy * SOFTENING + 1e-9;
-    let target_energy = sums.products(&target_gram);
+    let target_energy = sums.products(targets);
     let decibels = |noise: Tensor, signal: &Tensor| ((noise + &softening) / (signal + &softening)).log10() * 10.0;
     match kind {
-        TimeLoss::Sdr => {
-            let residual = &e - &t;
-            sums.mean(&decibels(sums.products(&gram(&residual, &residual)), &target_energy))
-        }
+        TimeLoss::Sdr => sums.mean(&decibels(sums.products(residuals), &target_energy)),
         TimeLoss::SiSdr => {
             // The part of the estimate along the stem, and what is left of the estimate.
-            let along = sums.products(&gram(&e, &t)).square() / (&target_energy + 1e-9);
-            let rest = (sums.products(&gram(&e, &e)) - &along).clamp_min(0.0);
+            let along = sums.products(crossed).square() / (&target_energy + 1e-9);
+            let rest = (sums.products(estimates) - &along).clamp_min(0.0);
             sums.mean(&decibels(rest, &along))
         }
         _ => {
-            let mix = t.sum_dim_intlist([1].as_slice(), true, t.kind());
-            let (energy, product) = (sums.products(&gram(&e, &e)), sums.products(&gram(&e, &t)));
-            // Products with the mix of [B][stem][1] are summed over a sum's stems.
-            let with_mix = |a: &Tensor| sums.members.bmm(&gram(a, &mix)).squeeze_dim(2);
-            let (e_mix, t_mix) = (with_mix(&e), with_mix(&t));
+            let (energy, product) = (sums.products(estimates), sums.products(crossed));
+            // The mix is the sum of all stems.
+            let with_mix = |gram: &Tensor| {
+                let of_stems = gram.sum_dim_intlist([2i64].as_slice(), true, gram.kind());
+                sums.members.bmm(&of_stems).squeeze_dim(2)
+            };
+            let (e_mix, t_mix) = (with_mix(crossed), with_mix(targets));
             let rest_target = &mix_energy - &t_mix * 2.0 + &target_energy;
             let rest_energy = &mix_energy - &e_mix * 2.0 + &energy;
             let rest_product = &mix_energy - &e_mix - &t_mix + &product;
@@ -157,14 +181,14 @@ fn stft_loss(estimates: &Tensor, targets: &Tensor, sums: &Sums, stft_lens: &[i64
             let spectrum = (x.unfold(-1, len, (len / 4).max(1)) * &window).fft_rfft(None, -1, "backward");
             let parts = spectrum.view_as_real();
             // Kept off 0, where the square root has no gradient.
-            (parts.square().sum_dim_intlist([-1].as_slice(), false, kind) + floor.square() * 1e-4).sqrt()
+            (parts.square().sum_dim_intlist([-1].as_slice(), false, kind) + floor.square() * MAGNITUDE_FLOOR).sqrt()
         };
         let (e, t) = (magnitudes(&estimates), magnitudes(&targets));
         let over = [2i64, 3, 4];
         let norm = |x: &Tensor| x.square().sum_dim_intlist(over.as_slice(), false, kind);
         let floors = floor.square().squeeze_dim(4).squeeze_dim(3).squeeze_dim(2)
             * (t.numel() / (t.size()[0] * t.size()[1]) as usize) as f64;
-        let convergence = ((norm(&(&e - &t)) + &floors * 1e-4) / (norm(&t) + &floors)).sqrt();
+        let convergence = ((norm(&(&e - &t)) + &floors * CONVERGENCE_FLOOR) / (norm(&t) + &floors)).sqrt();
         let logs = ((&e + &floor).log() - (&t + &floor).log()).abs().mean_dim(over.as_slice(), false, kind);
         total += sums.mean(&(convergence + logs)) / stft_lens.len() as f64;
     }

@@ -11,6 +11,7 @@
 use super::{
     Architecture, Channel, GraphBuilder, GraphOutput, Layout, LookAhead, Mode, NUM_MASKS, Network, Settings, State,
     Weights, first_graph,
+    recurrent::{check_causal, state_names},
 };
 use crate::grid::NUM_CELLS;
 use crate::transform::Transform;
@@ -200,11 +201,6 @@ impl First {
         self.feature_mean.device()
     }
 
-    /// Names of the state of a layer, `h` and `c`.
-    fn state_names(layer: usize) -> [String; 2] {
-        ["h", "c"].map(|kind| format!("lstm_{kind}_{layer}"))
-    }
-
     /// What the LSTM makes of `projected` `[B][slice * cell][projection]`, and the state after it.
     fn remember(&self, projected: &Tensor, state: &State) -> (Tensor, State) {
         if !self.config.causal {
@@ -217,14 +213,8 @@ impl First {
         };
         let state = nn::LSTMState((of_kind(0), of_kind(1)));
         let (remembered, nn::LSTMState((h, c))) = self.lstm.seq_init(projected, &state);
-        let tensors = (0..self.config.num_layers)
-            .flat_map(|layer| {
-                let [h_name, c_name] = Self::state_names(layer);
-                let of_layer = |t: &Tensor| t.narrow(0, layer as i64, 1);
-                [(h_name, of_layer(&h)), (c_name, of_layer(&c))]
-            })
-            .collect();
-        (remembered, State { tensors })
+        let layers = (0..self.config.num_layers as i64).flat_map(|layer| [&h, &c].map(|t| t.narrow(0, layer, 1)));
+        (remembered, State { tensors: state_names(self.config.num_layers).zip(layers).collect() })
     }
 }
 
@@ -256,8 +246,7 @@ impl Network for First {
             return State::default();
         }
         let zeros = || Tensor::zeros([1, batch_size, self.config.hidden_len as i64], (Kind::Float, self.device()));
-        let names = (0..self.config.num_layers).flat_map(Self::state_names);
-        State { tensors: names.map(|name| (name, zeros())).collect() }
+        State { tensors: state_names(self.config.num_layers).map(|name| (name, zeros())).collect() }
     }
 
     fn forward(&self, inputs: &Tensor, state: &State, mode: Mode) -> (Tensor, State) {
@@ -315,9 +304,7 @@ impl Network for First {
         states: &[String],
         weights: &Weights,
     ) -> Result<GraphOutput> {
-        if !self.config.causal {
-            bail!("causal=false: the LSTM runs backwards from the end of the song, so there is no graph for one slice");
-        }
+        check_causal(self.config.causal)?;
         first_graph::write(graph, magnitudes, states, weights, &self.config, &self.transform)
     }
 }

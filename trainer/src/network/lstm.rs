@@ -9,9 +9,10 @@
 use super::weights::NORM_EPSILON;
 use super::{
     Architecture, Channel, GraphBuilder, GraphOutput, Layout, LookAhead, Mode, Network, State, Weights, lstm_graph,
+    recurrent::{check_causal, state_names},
 };
 use crate::transform::Transform;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tch::nn::{self, ModuleT};
@@ -198,8 +199,7 @@ impl Network for BucketLstm {
         }
         let options = (Kind::Float, self.bias_out.device());
         let zeros = || Tensor::zeros([self.groups(), batch_size, self.config.hidden], options);
-        let names = (0..self.config.layers).flat_map(|layer| ["h", "c"].map(|kind| format!("lstm_{kind}_{layer}")));
-        State { tensors: names.map(|name| (name, zeros())).collect() }
+        State { tensors: state_names(self.config.layers).map(|name| (name, zeros())).collect() }
     }
 
     fn forward(&self, inputs: &Tensor, state: &State, mode: Mode) -> (Tensor, State) {
@@ -213,7 +213,7 @@ impl Network for BucketLstm {
         let dense = Tensor::cat(&dense, 2).reshape([b, s, self.groups(), hidden]).permute([2, 1, 0, 3]);
         let dense = self.normalise(&self.norm_in, &dense, mode.is_train()).tanh();
 
-        let mut next = State::default();
+        let mut states = Vec::new();
         let mut recalled = vec![dense.shallow_clone()];
         let mut below = dense.shallow_clone();
         for (i, layer) in self.forwards.iter().enumerate() {
@@ -224,7 +224,7 @@ impl Network for BucketLstm {
             };
             let (out, h, c) = layer.forward(&below, &h, &c, false);
             if self.config.causal {
-                next.tensors.extend([(format!("lstm_h_{i}"), h), (format!("lstm_c_{i}"), c)]);
+                states.extend([h, c]);
             }
             below = out;
         }
@@ -245,7 +245,8 @@ impl Network for BucketLstm {
             .map(|(i, w)| middle.select(0, i as i64).bmm(w).reshape([STEMS, s, b, 2, -1]))
             .collect();
         let logits = Tensor::cat(&logits, 4).permute([2, 1, 0, 3, 4]);
-        ((logits + self.bias_out.reshape([STEMS, 2, -1])).sigmoid(), next)
+        let state = State { tensors: state_names(self.config.layers).zip(states).collect() };
+        ((logits + self.bias_out.reshape([STEMS, 2, -1])).sigmoid(), state)
     }
 
     fn write_graph(
@@ -255,9 +256,7 @@ impl Network for BucketLstm {
         states: &[String],
         weights: &Weights,
     ) -> Result<GraphOutput> {
-        if !self.config.causal {
-            bail!("causal=false: the LSTM runs backwards from the end of the song, so there is no graph for one slice");
-        }
+        check_causal(self.config.causal)?;
         lstm_graph::write(graph, magnitudes, states, weights, self)
     }
 }

@@ -7,77 +7,11 @@
 //!
 //! # Adding an architecture
 //!
-//! One new file in this folder, its `mod` line below, and its line in [`ARCHITECTURES`]. A complete example, a gain
-//! per bin that moves with the level (one layer, no memory):
+//! One new file in this folder, its `mod` line below, and its line in [`ARCHITECTURES`]. This is `example.rs`, a complete
+//! one that the tests know as `gain`:
 //!
 //! ```ignore
-//! //! network/gain.rs: masks from the present magnitude of the same coefficient alone.
-//! use super::{Architecture, Channel, GraphBuilder, GraphOutput, Layout, LookAhead, Mode, Network, State, Weights};
-//! use crate::transform::Transform;
-//! use anyhow::Result;
-//! use serde::{Deserialize, Serialize};
-//! use std::sync::Arc;
-//! use tch::{Tensor, nn};
-//!
-//! /// What `--network gain:start=...` may say; stored in every checkpoint.
-//! #[derive(Serialize, Deserialize)]
-//! #[serde(deny_unknown_fields)]
-//! struct Config {
-//!     start: f64,
-//! }
-//!
-//! pub const ARCHITECTURE: Architecture = Architecture {
-//!     name: "gain",
-//!     about: "a gain per coefficient that moves with its level; a lesson, not a separator",
-//!     // Every setting with its value when the command line says nothing; may depend on the transform.
-//!     defaults: |_transform| super::settings(&Config { start: -1.0 }),
-//!     build: |vs, settings, transform| Ok(Box::new(Gain::new(vs, super::parse::<Config>(settings)?, transform))),
-//! };
-//!
-//! struct Gain {
-//!     slope: Tensor,  // [stem][channel][coef]
-//!     offset: Tensor, // [stem][channel][coef]
-//!     num_coefs: i64,
-//! }
-//!
-//! impl Gain {
-//!     fn new(vs: &nn::Path, config: Config, transform: &Arc<Transform>) -> Self {
-//!         let num_coefs = transform.plan.num_coefs() as i64;
-//!         let shape = [4, 2, num_coefs];
-//!         let offset = vs.var("offset", &shape, nn::Init::Const(config.start));
-//!         Gain { slope: vs.var("slope", &shape, nn::Init::Const(0.1)), offset, num_coefs }
-//!     }
-//! }
-//!
-//! impl Network for Gain {
-//!     fn layout(&self) -> Layout {
-//!         Layout::Coefs // magnitudes per coefficient in, masks per coefficient out
-//!     }
-//!     fn input_channels(&self) -> Vec<Channel> {
-//!         vec![Channel::Left, Channel::Right]
-//!     }
-//!     fn look_ahead(&self) -> LookAhead {
-//!         LookAhead::Slices(0)
-//!     }
-//!     fn macs_per_slice(&self) -> u64 {
-//!         8 * self.num_coefs as u64
-//!     }
-//!     fn set_statistics(&mut self, _inputs: &Tensor) {}
-//!     fn zero_state(&self, _batch_size: i64) -> State {
-//!         State::default() // no memory
-//!     }
-//!     fn forward(&self, inputs: &Tensor, _state: &State, _mode: Mode) -> (Tensor, State) {
-//!         let x = inputs.unsqueeze(2); // [B][S][1][channel][coef]
-//!         ((x * &self.slope + &self.offset).sigmoid(), State::default())
-//!     }
-//!     fn write_graph(&self, g: &mut GraphBuilder, magnitudes: &str, _states: &[String], weights: &Weights)
-//!         -> Result<GraphOutput> {
-//!         let (slope, offset) = (weights.constant(g, "slope")?, weights.constant(g, "offset")?);
-//!         let scaled = g.node("Mul", &[&magnitudes.to_owned(), &slope], &[]); // [2][coef] times [4][2][coef]
-//!         let logits = g.node("Add", &[&scaled, &offset], &[]);
-//!         Ok(GraphOutput { masks: g.node("Sigmoid", &[&logits], &[]), states: vec![] })
-//!     }
-//! }
+#![doc = include_str!("example.rs")]
 //! ```
 //!
 //! What the tests then check of it, with random weights: that masks of a slice do not move when a slice further ahead
@@ -91,10 +25,13 @@ mod cdae_bucket;
 mod cdae_graph;
 #[cfg(test)]
 mod cdae_tests;
+#[cfg(test)]
+mod example;
 mod first;
 mod first_graph;
 mod lstm;
 mod lstm_graph;
+mod recurrent;
 mod weights;
 
 #[cfg(test)]
@@ -114,7 +51,14 @@ use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 use tch::{Kind, Tensor, nn};
 
 /// Every architecture that `--network` takes.
-pub const ARCHITECTURES: &[Architecture] = &[first::ARCHITECTURE, cdae::ARCHITECTURE, cdae::CAUSAL, lstm::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    first::ARCHITECTURE,
+    cdae::ARCHITECTURE,
+    cdae::CAUSAL,
+    lstm::ARCHITECTURE,
+    #[cfg(test)]
+    example::ARCHITECTURE,
+];
 
 /// Masks per slice: stems times channels.
 pub const NUM_MASKS: i64 = 8;

@@ -14,6 +14,7 @@ const CASES: &[&str] = &[
     "cdae-causal:outer=6,inner=5",
     "cdae-lstm:hidden=6,layers=2",
     "cdae-lstm:hidden=6,causal=false",
+    "gain:start=-0.5",
 ];
 
 struct Case {

@@ -5,11 +5,11 @@
 //! (a *group*), the outer ones by those of nearly the same number of frames (a *class* within the group). What a bucket
 //! lacks is filled up with zeros, which change nothing.
 
-use super::xumx::BucketNetwork;
+use super::kernel_bins;
 
 /// Buckets that share the inner convolutions.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Group {
+pub(super) struct Group {
     /// Bins of the kernels.
     pub kernel: usize,
     /// Bins, filled up; more than the buckets have only if the kernel has one bin.
@@ -19,7 +19,7 @@ pub(crate) struct Group {
 
 /// Buckets of a group that share the outer convolutions.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Class {
+pub(super) struct Class {
     /// Frames, filled up.
     pub num_frames: usize,
     /// Indices of the buckets.
@@ -35,11 +35,9 @@ impl Group {
 /// A class may fill up at most this share of its frames: every frame costs weights, and weights cost time.
 const MIN_FILL: f64 = 0.85;
 
-/// Every bucket in one class of one group.
-pub(crate) fn group(buckets: &[BucketNetwork]) -> Vec<Group> {
-    let sizes: Vec<_> =
-        buckets.iter().map(|network| (network.kernel, network.bucket.num_bins, network.bucket.num_frames)).collect();
-    group_sizes(&sizes)
+/// Every bucket in one class of one group. `sizes`: bins and frames of each.
+pub(super) fn group(sizes: &[(usize, usize)]) -> Vec<Group> {
+    group_sizes(&sizes.iter().map(|&(bins, frames)| (kernel_bins(bins), bins, frames)).collect::<Vec<_>>())
 }
 
 /// The same, from kernel, bins and frames.
