@@ -4,8 +4,10 @@ use super::{NamedTensor, Pickler};
 use std::{fs, io::Write, path::Path};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
+/// Adds a tensor of this name and shape: an offset, and random numbers of this width around it.
+type Add<'a> = dyn FnMut(String, &[usize], f32, f32) + 'a;
+
 /// All tensors of a U-Net whose first convolution has `width` channels (published: 16). `seed`: another network.
-#[inline(never)]
 pub fn unet(width: usize, seed: u64) -> Vec<NamedTensor> {
     let mut state = seed * 2 + 1;
     let mut random = move || {
@@ -18,7 +20,7 @@ pub fn unet(width: usize, seed: u64) -> Vec<NamedTensor> {
         let values = (0..shape.iter().product()).map(|_| offset + scale * random()).collect();
         tensors.push((name, shape.to_vec(), values));
     };
-    let norm = |add: &mut dyn FnMut(String, &[usize], f32, f32), name: &str, len: usize| {
+    let norm = |add: &mut Add, name: &str, len: usize| {
         add(format!("{name}.weight"), &[len], 1.0, 0.5);
         add(format!("{name}.bias"), &[len], 0.0, 1.0);
         add(format!("{name}.running_mean"), &[len], 0.0, 0.5);
