@@ -214,11 +214,12 @@ fn show(name: &str) -> Result<()> {
     writeln!(out, "  use          {}", kind_of(&manifest))?;
     writeln!(out, "  stems        {}", manifest.stems.join(", "))?;
     writeln!(out, "  sample rate  {} Hz; others are resampled", manifest.sample_rate_hz)?;
-    writeln!(
-        out,
-        "  slices       {} samples, hops of {}, look-ahead {} slices",
-        transform.slice_len, manifest.hop_len, manifest.look_ahead_slices
-    )?;
+    let block_slices = manifest.offline.as_ref().and_then(|offline| offline.block_slices);
+    let hears = match block_slices {
+        Some(num_slices) => format!("{num_slices} at a time"),
+        None => format!("look-ahead {} slices", manifest.look_ahead_slices),
+    };
+    writeln!(out, "  slices       {} samples, hops of {}, {hears}", transform.slice_len, manifest.hop_len)?;
     writeln!(out, "  licence      {}", manifest.licence)?;
     writeln!(out, "  trained on   {}", manifest.training.data.join("; "))?;
     for (data, scores) in &manifest.scores {
