@@ -1,6 +1,8 @@
 //! Files of weights in the form of the published ones, with random numbers, written byte by byte as `torch.save` does.
 #![allow(dead_code, reason = "every test uses some of it")]
 
+pub mod checkpoints;
+
 use models::import::SETTINGS_FILE;
 use slicqt::{Design, Plan, Scale};
 use std::{fs, io::Write, path::Path};
