@@ -16,6 +16,15 @@ use tch::{Device, nn};
 /// Seconds of an example.
 const EXAMPLE_S: f64 = 4.0;
 
+/// What `--help` says after the options.
+pub const HELP: &str = "\
+Steps with each set of losses take turns; medians of one run are compared. With OMP_WAIT_POLICY=passive threads that
+wait take no processor time, so that the CPU ratio holds on a busy machine too.
+
+Examples:
+  OMP_WAIT_POLICY=passive cargo run --release -p trainer -- bench-losses
+  cargo run --release -p trainer -- bench-losses --transform mel-32 --losses mse=1+sdr=0.01 --losses mse=1+l1=0.1";
+
 /// Arguments of `trainer bench-losses`.
 #[derive(clap::Args)]
 pub struct BenchArgs {
@@ -51,7 +60,7 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
     let transform = Arc::new(Transform::new(&args.transform)?);
     let mut all = vec![LossWeights::default()];
     let given = if args.losses.is_empty() {
-        ["sdr-stems", "sdr", "si-sdr", "wsdr", "l1-stems", "mr-stft-stems"]
+        ["sdr-stems", "sdr", "si-sdr", "wsdr", "l1-stems", "l1", "mr-stft-stems", "mr-stft"]
             .map(|name| format!("{}+{name}=0.01", default_losses()))
             .to_vec()
     } else {
