@@ -70,12 +70,14 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
         all.push(losses.replace('+', ",").parse().map_err(anyhow::Error::msg)?);
     }
     let kind = if args.tensors || device != Device::Cpu { InverseKind::Tensors } else { InverseKind::Kernels };
-    let mut cases =
-        all.iter().map(|losses| Case::new(args, losses, &transform, device, kind)).collect::<Result<Vec<_>>>()?;
+    let case = |losses| Ok((losses, Case::new(args, losses, &transform, device, kind)?));
+    let mut cases = all.iter().map(case).collect::<Result<Vec<_>>>()?;
     for round in 0..=args.rounds {
-        for case in &mut cases {
+        for (_, case) in &mut cases {
             case.measure(device, round > 0)?; // the first round warms up
         }
+        // Forwards and backwards in turn, so that no case always comes after the same other one.
+        cases.reverse();
     }
     println!(
         "{} on {}, {:?}, {} threads, inverse by {kind:?}; medians of {} rounds in turn",
@@ -89,9 +91,12 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
         "{:38} {:>8} {:>8} {:>8} {:>12} {:>6} {:>9}",
         "losses", "batch s", "step s", "CPU s", "x real time", "ratio", "CPU ratio"
     );
-    let base = &cases[0];
+    if args.rounds.is_multiple_of(2) {
+        cases.reverse();
+    }
+    let (_, base) = &cases[0];
     let (base_s, base_cpu_s) = (median(&base.step_s), median(&base.cpu_s));
-    for (case, losses) in cases.iter().zip(&all) {
+    for (losses, case) in &cases {
         let (batch_s, step_s, cpu_s) = (median(&case.batch_s), median(&case.step_s), median(&case.cpu_s));
         println!(
             "{:38} {batch_s:8.3} {step_s:8.3} {cpu_s:8.3} {:12.1} {:6.2} {:9.2}",
