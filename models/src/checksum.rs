@@ -28,6 +28,15 @@ pub fn sha256_file(path: &Path) -> Result<(String, u64), ModelError> {
             Err(error) => return Err(unreadable(error)),
         }
     }
-    let digits = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((digits, num_bytes))
+    Ok((digits(hash), num_bytes))
+}
+
+/// SHA-256 of what is in memory.
+#[cfg(feature = "import")]
+pub(crate) fn sha256_bytes(bytes: &[u8]) -> String {
+    digits(Sha256::new_with_prefix(bytes))
+}
+
+fn digits(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -97,7 +97,8 @@ pub struct Graph {
     pub sha256: String,
 }
 
-/// The network's input: magnitudes `|c|` of the mixture's coefficients, f32, `[channel][coef]`.
+/// The network's input: magnitudes `|c|` of the mixture's coefficients, f32, `[channel][coef]`, or
+/// `[slice][channel][coef]` if [`Offline::block_slices`] is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -105,7 +106,7 @@ pub struct Input {
     pub name: String,
     /// The channels, in order.
     pub channels: Vec<Channel>,
-    /// `[channels, num_coefs]`.
+    /// `[channels, num_coefs]`, or `[block_slices, channels, num_coefs]`.
     pub shape: Vec<usize>,
 }
 
@@ -123,13 +124,14 @@ pub enum Channel {
     Side,
 }
 
-/// The network's output: masks, f32 in 0..=1, `[stem][left, right][coef]`.
+/// The network's output: masks, f32 in 0..=1, `[stem][left, right][coef]`, or `[slice][stem][left, right][coef]` if
+/// [`Offline::block_slices`] is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
     /// Name in the graph.
     pub name: String,
-    /// `[stems, 2, num_coefs]`.
+    /// `[stems, 2, num_coefs]`, or `[block_slices, stems, 2, num_coefs]`.
     pub shape: Vec<usize>,
 }
 
@@ -145,13 +147,23 @@ pub struct State {
     pub shape: Vec<usize>,
 }
 
-/// What a model for files does beyond masks.
+/// What a model for files does that a stream could not wait for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offline {
     /// A Wiener filter after the masks, per bucket over windows of so many frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiener_window_frames: Option<usize>,
+    /// So many slices go through the graph at once, block after block, which then needs no memory of the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_slices: Option<usize>,
+    /// So many slices of silence count as heard before the first, in the first block: fewer than a block has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lead_slices: usize,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 /// Where the weights come from; fields other than these two are free.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Slices that are kept while a network looks ahead: a bound, so that no manifest can ask for all memory.
 const MAX_LOOK_AHEAD_SLICES: usize = 1024;
+/// The same for slices that go through the graph at once.
+const MAX_BLOCK_SLICES: usize = 4096;
 /// The longest slices that slicqt makes.
 const MAX_SLICE_LEN: usize = 1 << 22;
 /// The same for the Wiener filter's windows.
@@ -100,18 +102,24 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
         "[left, right] or [left, right, mid, side]".into(),
         format!("{:?}", m.input.channels).to_lowercase(),
     )?;
-    let input_shape = vec![m.input.channels.len(), num_coefs];
+    validate_offline(m, path)?;
+    let block_slices = m.offline.as_ref().and_then(|offline| offline.block_slices);
+    let (block, slices) = match block_slices {
+        Some(num_slices) => (vec![num_slices], "block_slices, "),
+        None => (vec![], ""),
+    };
+    let input_shape = [block.clone(), vec![m.input.channels.len(), num_coefs]].concat();
     require(
         m.input.shape == input_shape,
         "input.shape",
-        format!("{input_shape:?} (channels, num_coefs)"),
+        format!("{input_shape:?} ({slices}channels, num_coefs)"),
         format!("{:?}", m.input.shape),
     )?;
-    let output_shape = vec![m.stems.len(), 2, num_coefs];
+    let output_shape = [block, vec![m.stems.len(), 2, num_coefs]].concat();
     require(
         m.output.shape == output_shape,
         "output.shape",
-        format!("{output_shape:?} (stems, left and right, num_coefs)"),
+        format!("{output_shape:?} ({slices}stems, left and right, num_coefs)"),
         format!("{:?}", m.output.shape),
     )?;
     let mut names = vec![m.input.name.clone(), m.output.name.clone()];
@@ -141,14 +149,6 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
         format!("at most {MAX_LOOK_AHEAD_SLICES}"),
         m.look_ahead_slices.to_string(),
     )?;
-    if let Some(frames) = m.offline.as_ref().and_then(|offline| offline.wiener_window_frames) {
-        require(
-            (1..=MAX_WINDOW_FRAMES).contains(&frames),
-            "offline.wiener_window_frames",
-            format!("1 to {MAX_WINDOW_FRAMES}"),
-            frames.to_string(),
-        )?;
-    }
     let file = Path::new(&m.graph.file);
     require(
         file.components().count() == 1 && file.file_name() == Some(file.as_os_str()),
@@ -162,6 +162,43 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
         "64 hexadecimal digits".into(),
         m.graph.sha256.clone(),
     )
+}
+
+/// What only models for files have.
+fn validate_offline(m: &Manifest, path: &Path) -> Result<(), ModelError> {
+    let require = |holds: bool, field: &str, expected: String, actual: String| {
+        if holds { Ok(()) } else { Err(field_error(path, field, expected, actual)) }
+    };
+    let Some(offline) = &m.offline else { return Ok(()) };
+    if let Some(frames) = offline.wiener_window_frames {
+        require(
+            (1..=MAX_WINDOW_FRAMES).contains(&frames),
+            "offline.wiener_window_frames",
+            format!("1 to {MAX_WINDOW_FRAMES}"),
+            frames.to_string(),
+        )?;
+    }
+    let lead_slices = offline.lead_slices.to_string();
+    let Some(num_slices) = offline.block_slices else {
+        return require(offline.lead_slices == 0, "offline.lead_slices", "0 without block_slices".into(), lead_slices);
+    };
+    require(
+        (1..=MAX_BLOCK_SLICES).contains(&num_slices),
+        "offline.block_slices",
+        format!("1 to {MAX_BLOCK_SLICES}"),
+        num_slices.to_string(),
+    )?;
+    require(
+        offline.lead_slices < num_slices,
+        "offline.lead_slices",
+        format!("less than block_slices = {num_slices}"),
+        lead_slices,
+    )?;
+    // Blocks know nothing of each other.
+    let look_ahead = m.look_ahead_slices;
+    require(look_ahead == 0, "look_ahead_slices", "0 with offline.block_slices".into(), look_ahead.to_string())?;
+    let states: Vec<&str> = m.states.iter().map(|state| state.input.as_str()).collect();
+    require(states.is_empty(), "states", "none with offline.block_slices".into(), format!("{states:?}"))
 }
 
 fn all_different(names: &[String]) -> bool {

@@ -60,11 +60,13 @@ struct Node {
 struct Attribute {
     #[prost(string, tag = "1")]
     name: String,
+    #[prost(float, tag = "2")]
+    f: f32,
     #[prost(int64, tag = "3")]
     i: i64,
     #[prost(int64, repeated, tag = "8")]
     ints: Vec<i64>,
-    /// 2 = int, 7 = ints.
+    /// 1 = float, 2 = int, 7 = ints.
     #[prost(int32, tag = "20")]
     kind: i32,
 }
@@ -213,9 +215,13 @@ impl GraphBuilder {
             op_type: op_type.to_owned(),
             attribute: attributes
                 .iter()
-                .map(|(name, value)| match value {
-                    Attr::Int(i) => Attribute { name: (*name).to_owned(), i: *i, ints: vec![], kind: 2 },
-                    Attr::Ints(ints) => Attribute { name: (*name).to_owned(), i: 0, ints: ints.clone(), kind: 7 },
+                .map(|(name, value)| {
+                    let named = Attribute { name: (*name).to_owned(), ..Attribute::default() };
+                    match value {
+                        Attr::Float(f) => Attribute { f: *f, kind: 1, ..named },
+                        Attr::Int(i) => Attribute { i: *i, kind: 2, ..named },
+                        Attr::Ints(ints) => Attribute { ints: ints.clone(), kind: 7, ..named },
+                    }
                 })
                 .collect(),
         });
@@ -224,6 +230,8 @@ impl GraphBuilder {
 
 /// Value of an attribute.
 pub enum Attr {
+    /// A number.
+    Float(f32),
     /// An integer.
     Int(i64),
     /// Several.

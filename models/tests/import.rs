@@ -2,7 +2,10 @@
 
 mod weights;
 
-use models::import::{ImportOptions, import};
+use models::{
+    Manifest,
+    import::{ImportOptions, import},
+};
 use safetensors::tensor::{Dtype, TensorView};
 use std::{fs, path::Path};
 use weights::*;
@@ -53,10 +56,14 @@ fn pth_and_safetensors_become_the_same_model() {
     assert_eq!(a.graph.sha256, b.graph.sha256, "one graph");
     assert_eq!((a.look_ahead_slices, a.licence.as_str(), &a.offline), (2, "CC0-1.0", &None));
     assert_eq!(a.stems, ["bass", "vocals", "other", "drums"]);
+    // A length as the published program chooses it, which we would not choose.
+    assert_ne!(slicqt::Design::next_slice_len(a.transform.slice_len), a.transform.slice_len);
+    assert_eq!(a.transform.design.to_string(), "mel:12:310:lens=published");
+    assert_eq!(from_pth.model.manifest, Manifest::read(&from_pth.model.dir.join("manifest.toml")).unwrap());
     let card = fs::read_to_string(from_pth.model.dir.join("CARD.md")).unwrap();
     assert_names(
         &card,
-        &["# mine", "CC0-1.0", "xumx_slicq_v2.pth", "SHA-256", "mel:12:300", "whoever gave them to you"],
+        &["# mine", "CC0-1.0", "xumx_slicq_v2.pth", "SHA-256", "mel:12:310", "whoever gave them to you"],
     );
     let mut names: Vec<_> =
         fs::read_dir(&from_pth.model.dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -181,9 +188,9 @@ fn wrong_settings_are_named_with_expected_and_actual() {
         ("\"mel\"", "\"cqlog\"", &["args.fscale", "bark", "got \"cqlog\""]),
         ("\"fscale\"", "\"scale\"", &["args.fscale", "mel", "got nothing"]),
         ("12", "12.5", &["args.fbins", "whole number", "12.5"]),
-        ("12", "13", &["sliced_umx", "expected 11 buckets", "got 10 buckets"]),
-        ("300.0", "-3", &["args.fmin", "above 0", "-3"]),
-        ("300.0", "40000", &["args", "lowest frequency", "40000"]),
+        ("12", "40", &["sliced_umx", "buckets, as the transform of the settings has", "got 10 buckets"]),
+        ("310.0", "-3", &["args.fmin", "above 0", "-3"]),
+        ("310.0", "40000", &["args", "lowest frequency", "40000"]),
         ("\"realtime\": true", "\"realtime\": 1", &["args.realtime", "true or false", "1"]),
         ("\"realtime\": true", "\"lstm\": true", &["args.lstm", "false", "true"]),
         ("\"realtime\": true", "\"nb_channels\": 1", &["args.nb_channels", "2", "1"]),

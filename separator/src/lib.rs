@@ -20,6 +20,7 @@
 /// A stretch of stereo audio: `[channel][sample]`, left and right, of one length.
 pub type Stereo = [Vec<f32>; 2];
 
+mod blocks;
 mod denormals;
 mod error;
 mod latency;

@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Network {
-    /// Opens the graph of a model, checks it against the manifest, and warms it up.
+    /// Opens the graph of a model, checks it against the manifest, and warms it up if it is for live streams.
     ///
     /// # Errors
     /// [`SeparatorError::Graph`] if ONNX Runtime refuses the graph; a manifest error names the field that disagrees.
@@ -65,15 +65,18 @@ impl Network {
             states,
             path,
         };
-        // The first run allocates what later runs reuse.
-        let magnitudes = vec![0.0; manifest.input.shape.iter().product()];
-        let mut masks = vec![0.0; manifest.output.shape.iter().product()];
-        network.run_into(&magnitudes, &mut masks)?;
-        network.reset();
+        // The first run allocates what later runs reuse. Files can wait for that.
+        if manifest.offline.is_none() {
+            let magnitudes = vec![0.0; manifest.input.shape.iter().product()];
+            let mut masks = vec![0.0; manifest.output.shape.iter().product()];
+            network.run_into(&magnitudes, &mut masks)?;
+            network.reset();
+        }
         Ok(network)
     }
 
-    /// Magnitudes `[channel][coef]` of one slice in, masks `[stem][left, right][coef]` out.
+    /// Magnitudes `[channel][coef]` of one slice in, masks `[stem][left, right][coef]` out; of a block of slices, if the
+    /// model takes blocks.
     ///
     /// # Realtime
     /// Worker only: ONNX Runtime allocates.

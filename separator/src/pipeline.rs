@@ -1,8 +1,8 @@
 //! One hop of the mix in, one hop of every stem out: transform, network, masks, inverse, overlap-add.
 
 use crate::{
-    Runtime, SeparatorError, Stereo, denormals::DenormalsAreZero, latency::pipeline_delay, network::Network,
-    wiener::Wiener,
+    Runtime, SeparatorError, Stereo, blocks::Blocks, denormals::DenormalsAreZero, latency::pipeline_delay,
+    network::Network, wiener::Wiener,
 };
 use models::{Channel, Model};
 use slicqt::{Complex, OverlapAdd, Plan, Scratch, Slicer};
@@ -18,7 +18,8 @@ pub struct Pipeline {
     network: Network,
     num_stems: usize,
     sample_rate_hz: u32,
-    look_ahead_slices: usize,
+    /// By how many slices masks lag behind coefficients: what the network looks ahead, or what fills a block.
+    mask_delay_slices: usize,
     input_channels: Vec<Channel>,
     slicers: [Slicer; 2],
     /// `[stem][channel]`, of all stems but the last.
@@ -36,6 +37,8 @@ pub struct Pipeline {
     masks: Vec<f32>,
     /// `[channel][coef]`: what the masks lack to 1, divided by the number of stems.
     shares: Vec<f32>,
+    /// For networks that take many slices at once.
+    blocks: Option<Blocks>,
     /// Instead of masks, for models that are for files.
     wiener: Option<Wiener>,
     /// Slices since the reset.
@@ -62,24 +65,32 @@ impl Pipeline {
         let (num_coefs, hop_len) = (plan.num_coefs(), plan.hop_len());
         let overlap_add = || OverlapAdd::new(&plan);
         let silence = || [vec![0.0; hop_len], vec![0.0; hop_len]];
-        let wiener = manifest.offline.as_ref().and_then(|offline| offline.wiener_window_frames);
+        let (num_magnitudes, num_masks) = (manifest.input.channels.len() * num_coefs, num_stems * 2 * num_coefs);
+        let offline = manifest.offline.clone().unwrap_or_default();
+        let blocks = offline.block_slices;
+        let blocks = blocks.map(|len| Blocks::new(len, offline.lead_slices, num_magnitudes, num_masks));
+        let wiener = offline.wiener_window_frames;
         let wiener = wiener.map(|window_len| Wiener::new(plan.buckets(), num_stems, window_len));
-        let delay = pipeline_delay(manifest) + wiener.as_ref().map_or(0, Wiener::delay_slices) * hop_len;
+        let block_delay = blocks.as_ref().map_or(0, Blocks::delay_slices);
+        let later_slices = block_delay + wiener.as_ref().map_or(0, Wiener::delay_slices);
+        let delay = pipeline_delay(manifest) + later_slices * hop_len;
+        let mask_delay_slices = manifest.look_ahead_slices + block_delay;
         Ok(Pipeline {
             network,
             num_stems,
             sample_rate_hz: manifest.sample_rate_hz,
-            look_ahead_slices: manifest.look_ahead_slices,
+            mask_delay_slices,
             input_channels: manifest.input.channels.clone(),
             slicers: [Slicer::new(&plan), Slicer::new(&plan)],
             overlap_adds: (1..num_stems).map(|_| [overlap_add(), overlap_add()]).collect(),
             hops: (0..=delay / hop_len).map(|_| silence()).collect(),
             slice: plan.make_slice(),
-            coefs: (0..=manifest.look_ahead_slices).map(|_| [plan.make_coefs(), plan.make_coefs()]).collect(),
+            coefs: (0..=mask_delay_slices).map(|_| [plan.make_coefs(), plan.make_coefs()]).collect(),
             masked: plan.make_coefs(),
-            magnitudes: vec![0.0; manifest.input.channels.len() * num_coefs],
-            masks: vec![0.0; num_stems * 2 * num_coefs],
+            magnitudes: vec![0.0; num_magnitudes],
+            masks: vec![0.0; num_masks],
             shares: vec![0.0; 2 * num_coefs],
+            blocks,
             wiener,
             num_slices: 0,
             num_song_slices: None,
@@ -109,7 +120,8 @@ impl Pipeline {
     }
 
     /// By how many samples what comes out lags behind what goes in, a whole number of hops: the slice that completes
-    /// it, the slices that the network looks ahead, and, for models that are for files, a window of the Wiener filter.
+    /// it, the slices that the network looks ahead, and, for models that are for files, a block of slices and a window
+    /// of the Wiener filter.
     pub fn delay_samples(&self) -> usize {
         (self.hops.len() - 1) * self.plan.hop_len()
     }
@@ -141,17 +153,20 @@ impl Pipeline {
             self.plan.forward_into(&self.slice, &mut coefs[channel], &mut self.scratch);
         }
         // With the song over and its masks known, the network has nothing more to say.
-        let num_masks = self.num_song_slices.map_or(usize::MAX, |num_slices| num_slices + self.look_ahead_slices);
+        let num_masks = self.num_song_slices.map_or(usize::MAX, |num_slices| num_slices + self.mask_delay_slices);
         let is_needed = self.wiener.is_none() || self.num_slices < num_masks;
         if is_needed {
             self.measure_magnitudes();
-            self.network.run_into(&self.magnitudes, &mut self.masks)?;
+            match &mut self.blocks {
+                Some(blocks) => blocks.run_into(&mut self.network, &self.magnitudes, &mut self.masks)?,
+                None => self.network.run_into(&self.magnitudes, &mut self.masks)?,
+            }
             self.share_remainder();
         }
         self.num_slices += 1;
         if let Some(wiener) = &mut self.wiener {
             // The masks belong to a slice before the stream as long as the network has not looked ahead far enough.
-            if is_needed && self.num_slices > self.look_ahead_slices {
+            if is_needed && self.num_slices > self.mask_delay_slices {
                 wiener.push(&self.coefs[0], &self.masks);
             }
             if self.num_song_slices.is_some_and(|num_slices| wiener.num_pushed() == num_slices) {
@@ -185,6 +200,9 @@ impl Pipeline {
         self.hops.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
         self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));
         self.overlap_adds.iter_mut().flatten().for_each(OverlapAdd::reset);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.reset();
+        }
         if let Some(wiener) = &mut self.wiener {
             wiener.reset();
         }

@@ -33,6 +33,7 @@ pub struct ResolutionBand {
 /// | `bark-262`, `mel-32` | the published ones |
 /// | `SCALE:BANDS:FMIN[-FMAX][:slice=N][:transition=N][:rate=HZ]` | SCALE is `bark`, `mel`, `cq`, `vq(GAMMA)` or `linear` |
 /// | `mr:HZ=WINDOW,HZ=WINDOW,...[:slice=N][:transition=N][:rate=HZ]` | multi-resolution: up to HZ, windows of WINDOW samples |
+/// | either with `:lens=published` | [lengths as xumx-sliCQ-V2 has them](Design::with_published_lens) |
 /// | `stft:FFT:HOP[:rate=HZ]` | a plain STFT |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Design {
@@ -40,6 +41,8 @@ pub struct Design {
     pub(crate) sample_rate_hz: f64,
     pub(crate) slice_len: Option<usize>,
     pub(crate) transition_len: Option<usize>,
+    /// Every multiple of 4 is a legal length.
+    pub(crate) has_published_lens: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,8 +100,8 @@ impl Design {
         Design::new(Scale::Mel, 32, 115.5, 44_100.0)
     }
 
-    fn of(bands: Bands, sample_rate_hz: f64) -> Self {
-        Design { bands, sample_rate_hz, slice_len: None, transition_len: None }
+    pub(crate) fn of(bands: Bands, sample_rate_hz: f64) -> Self {
+        Design { bands, sample_rate_hz, slice_len: None, transition_len: None, has_published_lens: false }
     }
 
     /// The same with its highest band at `fmax_hz`; what lies above goes into the Nyquist bin. No effect on
@@ -121,6 +124,22 @@ impl Design {
     pub fn with_transition_len(mut self, transition_len: usize) -> Self {
         self.transition_len = Some(transition_len);
         self
+    }
+
+    /// The same with slices and bins of the lengths that xumx-sliCQ-V2 would give them: every multiple of 4, whatever its
+    /// prime factors. For weights that were trained with that program; a design of your own is faster and more exact
+    /// without. The two published designs have these lengths anyway, and plain STFTs have no such choice.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn with_published_lens(mut self) -> Self {
+        self.has_published_lens = !matches!(self.bands, Bands::Stft { .. }) && !self.is_published();
+        self
+    }
+
+    /// Whether slices and bins have the lengths that xumx-sliCQ-V2 would give them.
+    pub fn has_published_lens(&self) -> bool {
+        self.has_published_lens || self.is_published()
     }
 
     /// Sample rate that the frequencies refer to.

@@ -35,6 +35,9 @@ impl fmt::Display for Design {
         if let Some(n) = self.transition_len {
             write!(f, ":transition={n}")?;
         }
+        if self.has_published_lens {
+            f.write_str(":lens=published")?;
+        }
         if self.sample_rate_hz != DEFAULT_RATE_HZ {
             write!(f, ":rate={}", self.sample_rate_hz)?;
         }
@@ -89,13 +92,15 @@ fn parse(text: &str) -> Result<Design, Refused<'_>> {
             Bands::Scale { scale, num_bands, fmin_hz, fmax_hz }
         }
     };
-    let mut design = Design { bands, sample_rate_hz: DEFAULT_RATE_HZ, slice_len: None, transition_len: None };
+    let mut design = Design::of(bands, DEFAULT_RATE_HZ);
+    let mut has_published_lens = false;
     for option in parts {
         match option.split_once('=') {
             Some(("slice", n)) => design.slice_len = Some(count(n)?),
             Some(("transition", n)) => design.transition_len = Some(count(n)?),
             Some(("rate", rate)) => design.sample_rate_hz = hz(rate)?,
-            _ => return Err(("slice=N, transition=N or rate=HZ", option)),
+            Some(("lens", "published")) => has_published_lens = true,
+            _ => return Err(("slice=N, transition=N, lens=published or rate=HZ", option)),
         }
     }
     // Half the rate is the same design, said or not.
@@ -103,10 +108,10 @@ fn parse(text: &str) -> Result<Design, Refused<'_>> {
         Bands::Scale { fmax_hz, .. } => fmax_hz,
         _ => None,
     };
-    Ok(match fmax_hz {
-        Some(fmax_hz) => design.with_fmax_hz(fmax_hz),
-        None => design,
-    })
+    if let Some(fmax_hz) = fmax_hz {
+        design = design.with_fmax_hz(fmax_hz);
+    }
+    Ok(if has_published_lens { design.with_published_lens() } else { design })
 }
 
 fn scale(text: &str) -> Result<Scale, Refused<'_>> {

@@ -37,15 +37,17 @@ impl Design {
         len
     }
 
-    /// The same for this design: one that was published takes every multiple of 4.
+    /// The same for this design: one with published lengths takes every multiple of 4.
     pub(crate) fn fft_len(&self, min: usize) -> usize {
-        let is_published =
-            [Design::bark_262(), Design::mel_32()].iter().zip(PUBLISHED_SLICE_LENS).any(|(design, len)| {
-                self.bands == design.bands
-                    && self.sample_rate_hz == design.sample_rate_hz
-                    && self.slice_len.is_none_or(|given| given == len)
-            });
-        if is_published { min.next_multiple_of(4) } else { Design::next_slice_len(min) }
+        if self.has_published_lens() { min.next_multiple_of(4) } else { Design::next_slice_len(min) }
+    }
+
+    pub(crate) fn is_published(&self) -> bool {
+        [Design::bark_262(), Design::mel_32()].iter().zip(PUBLISHED_SLICE_LENS).any(|(design, len)| {
+            self.bands == design.bands
+                && self.sample_rate_hz == design.sample_rate_hz
+                && self.slice_len.is_none_or(|given| given == len)
+        })
     }
 
     /// Lengths of slice and transition: as given, if legal, or else the shortest slice, raised to a multiple of 4, and

@@ -6,8 +6,12 @@ use crate::songs::STEMS;
 use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
 use models::Manifest;
-use models::onnx::{GraphBuilder, Value};
-use std::{path::Path, sync::Arc};
+use models::onnx::GraphBuilder;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tch::{Device, nn};
 
 /// The network of a checkpoint, with the averaged weights.
@@ -21,32 +25,34 @@ pub fn open_network(checkpoint: &Checkpoint, transform: &Arc<Transform>) -> Resu
     Ok(network)
 }
 
-/// Writes the graph of a network; returns its number of operations.
+/// What the manifest must know of a written graph.
+#[derive(Debug)]
+pub struct GraphFacts {
+    /// Its file.
+    pub path: PathBuf,
+    /// Operations.
+    pub num_nodes: usize,
+    states: Vec<models::State>,
+    at_end: BTreeMap<String, Vec<f32>>,
+}
+
+/// Writes the graph of a network.
 ///
 /// # Errors
 /// If the network cannot be streamed, a weight is missing, or the file cannot be written.
-pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transform, path: &Path) -> Result<usize> {
+pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transform, path: &Path) -> Result<GraphFacts> {
     let mut graph = GraphBuilder::default();
     let g = &mut graph;
     let num_coefs = transform.plan.num_coefs() as i64;
     let magnitudes = g.input("magnitudes", &[network.input_channels().len() as i64, num_coefs]);
-    let state = network.zero_state(1);
-    let states: Vec<Value> = state.tensors.iter().map(|(name, value)| g.input(name, &value.size())).collect();
-    let output = network.write_graph(g, &magnitudes, &states, weights)?;
+    let output = network.write_graph(g, &magnitudes, weights)?;
     let masks_shape = [STEMS.len() as i64, 2, num_coefs];
     let shape = g.ints(&masks_shape, &[3]);
     let masks = g.node("Reshape", &[&output.masks, &shape], &[]);
     g.output(&masks, "masks", &masks_shape);
-    for ((name, value), next) in state.tensors.iter().zip(&output.states) {
-        g.output(next, &next_name(name), &value.size());
-    }
     let num_nodes = graph.num_nodes();
     graph.write(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(num_nodes)
-}
-
-fn next_name(state: &str) -> String {
-    format!("{state}_next")
+    Ok(GraphFacts { path: path.to_owned(), num_nodes, states: output.states, at_end: output.at_end })
 }
 
 /// The manifest of an exported graph.
@@ -57,19 +63,16 @@ pub fn manifest(
     training: models::Training,
     network: &dyn Network,
     transform: &Transform,
-    graph: &Path,
+    graph: &GraphFacts,
 ) -> Result<Manifest> {
     let (design, plan) = (&transform.design, &transform.plan);
     let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
         bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
     };
-    let state = |(name, value): &(String, tch::Tensor)| models::State {
-        input: name.clone(),
-        output: next_name(name),
-        shape: value.size().iter().map(|len| *len as usize).collect(),
-    };
     let channels = network.input_channels();
-    let Some(file) = graph.file_name().and_then(|f| f.to_str()) else { bail!("{}: no file name", graph.display()) };
+    let Some(file) = graph.path.file_name().and_then(|f| f.to_str()) else {
+        bail!("{}: no file name", graph.path.display())
+    };
     Ok(Manifest {
         format: models::FORMAT,
         name: name.to_owned(),
@@ -84,11 +87,11 @@ pub fn manifest(
             transition_len: plan.transition_len(),
             num_coefs: plan.num_coefs(),
         },
-        graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(graph)?.0 },
+        graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
         input: models::Input { name: "magnitudes".to_owned(), shape: vec![channels.len(), plan.num_coefs()], channels },
         output: models::Output { name: "masks".to_owned(), shape: vec![STEMS.len(), 2, plan.num_coefs()] },
-        states: network.zero_state(1).tensors.iter().map(state).collect(),
-        at_end: Default::default(),
+        states: graph.states.clone(),
+        at_end: graph.at_end.clone(),
         offline: None,
         training,
         scores: Default::default(),

@@ -115,8 +115,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     let network = export::open_network(&checkpoint, &transform)?;
     let weights = network::Weights(checkpoint.averaged_weights());
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    let graph = args.out.join("model.onnx");
-    let num_nodes = export::write_graph(&*network, &weights, &transform, &graph)?;
+    let graph = export::write_graph(&*network, &weights, &transform, &args.out.join("model.onnx"))?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let mut manifest = export::manifest(
         &name,
@@ -134,7 +133,7 @@ fn export_command(args: &ExportArgs) -> Result<()> {
     manifest.write(&args.out)?;
     let model = models::Model::load(&args.out)?;
     let worst = parity::check(&*network, &transform, &model)?;
-    println!("{}: {num_nodes} operations, masks within {worst:.1e} of the network's", graph.display());
+    println!("{}: {} operations, masks within {worst:.1e} of the network's", graph.path.display(), graph.num_nodes);
     Ok(())
 }
 

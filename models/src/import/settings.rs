@@ -43,7 +43,7 @@ impl Settings {
             return Err(args.error("lstm", "false (the variant with LSTMs is not imported)"));
         }
         Ok(Settings {
-            design: Design::new(scale, num_bands as usize, fmin_hz, rate),
+            design: Design::new(scale, num_bands as usize, fmin_hz, rate).with_published_lens(),
             is_realtime: args.flag("realtime")?,
             piece_s: args.args.get("seq_dur").and_then(Value::as_f64),
         })

@@ -1,21 +1,22 @@
 //! What `torch.save(model.state_dict(), path)` writes: a zip archive with a pickle, `NAME/data.pkl`, and the bytes of
-//! every storage, `NAME/data/KEY`, uncompressed and little-endian.
+//! every storage, `NAME/data/KEY`, uncompressed and little-endian. A dict of numpy arrays has all in the pickle.
 
 use super::{
     ImportError,
+    numpy::Array,
     pickle::{Node, NodeId, Pickle, PickleError},
     tensors::{Tensor, floats},
 };
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
-    io::{BufReader, Read},
+    io::{BufReader, Read, Seek},
     path::Path,
 };
 use zip::{ZipArchive, result::ZipError};
 
-/// All that a state dict needs.
-const KNOWN: [(&str, &str); 13] = [
+/// All that a state dict needs, and a dict of numpy arrays.
+const KNOWN: [(&str, &str); 17] = [
     ("collections", "OrderedDict"),
     ("torch._utils", "_rebuild_tensor_v2"),
     ("torch._utils", "_rebuild_parameter"),
@@ -29,7 +30,14 @@ const KNOWN: [(&str, &str); 13] = [
     ("torch", "CharStorage"),
     ("torch", "ByteStorage"),
     ("torch", "BoolStorage"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
 ];
+
+/// Numbers within the pickle take up to two bytes for each of theirs: more than both networks of Spleeter need.
+const MAX_PICKLE_LEN: usize = 1 << 27;
 
 /// No published model comes near; a pickle that claims more is not believed.
 const MAX_STORAGE_LEN: usize = 1 << 28;
@@ -37,7 +45,15 @@ const MAX_STORAGE_LEN: usize = 1 << 28;
 /// Reads every tensor of a state dict.
 pub(crate) fn read_state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>, ImportError> {
     let file = File::open(path).map_err(|source| ImportError::Unreadable { path: path.to_owned(), source })?;
-    let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| zip_error(path, "the zip archive", error))?;
+    read_state_dict_from(BufReader::new(file), path)
+}
+
+/// The same, of a file that is elsewhere; `path` names it in errors.
+pub(crate) fn read_state_dict_from(
+    file: impl Read + Seek,
+    path: &Path,
+) -> Result<BTreeMap<String, Tensor>, ImportError> {
+    let archive = ZipArchive::new(file).map_err(|error| zip_error(path, "the zip archive", error))?;
     let pickle_name = archive.file_names().flatten().find(|name| name.ends_with("/data.pkl"));
     let pickle_name = pickle_name.map(|name| name.into_owned());
     let Some(pickle_name) = pickle_name else {
@@ -50,7 +66,7 @@ pub(crate) fn read_state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>, I
         let order = String::from_utf8_lossy(&order).into_owned();
         return Err(ImportError::field(path, "byteorder", "little", order));
     }
-    let bytes = archive.read("data.pkl", 1 << 26)?;
+    let bytes = archive.read("data.pkl", MAX_PICKLE_LEN)?;
     let pickle = Pickle::parse(&bytes, &KNOWN).map_err(|error| match error {
         PickleError::Foreign { module, name } => ImportError::ForeignPickle { path: path.to_owned(), module, name },
         PickleError::Malformed(message) => ImportError::damaged(path, message),
@@ -64,21 +80,26 @@ pub(crate) fn read_state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>, I
         let Some(name) = pickle.text(*key) else {
             return Err(ImportError::damaged(path, "a key of the state dict is no text"));
         };
-        let view = View::of(&pickle, *value)
-            .ok_or_else(|| ImportError::field(path, name, "a tensor", "something else (not a plain state dict)"))?;
-        tensors.insert(name.to_owned(), view.read(name, &mut archive, &mut storages)?);
+        let tensor = if let Some(view) = View::of(&pickle, *value) {
+            view.read(name, &mut archive, &mut storages)?
+        } else if let Some(array) = Array::of(&pickle, *value) {
+            array.read(name, path)?
+        } else {
+            return Err(ImportError::field(path, name, "a tensor", "something else (not a plain state dict)"));
+        };
+        tensors.insert(name.to_owned(), tensor);
     }
     Ok(tensors)
 }
 
-struct Archive<'a> {
+struct Archive<'a, R> {
     path: &'a Path,
-    archive: ZipArchive<BufReader<File>>,
+    archive: ZipArchive<R>,
     /// `NAME/`
     prefix: String,
 }
 
-impl Archive<'_> {
+impl<R: Read + Seek> Archive<'_, R> {
     /// A file of the archive, checked against its CRC-32; longer than `max_len` is an error.
     fn read(&mut self, name: &str, max_len: usize) -> Result<Vec<u8>, ImportError> {
         let name = format!("{}{name}", self.prefix);
@@ -95,7 +116,7 @@ impl Archive<'_> {
     }
 }
 
-fn zip_error(path: &Path, name: &str, error: ZipError) -> ImportError {
+pub(crate) fn zip_error(path: &Path, name: &str, error: ZipError) -> ImportError {
     match error {
         ZipError::Io(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
             ImportError::Unreadable { path: path.to_owned(), source }
@@ -118,13 +139,10 @@ struct View<'a> {
 impl<'a> View<'a> {
     /// `_rebuild_tensor_v2(('storage', kind, key, device, len), offset, shape, strides, ...)`, or a parameter of it.
     fn of(pickle: &'a Pickle, value: NodeId) -> Option<View<'a>> {
-        let Node::Call(callee, args) = pickle.node(value) else { return None };
-        let args = pickle.tuple(*args)?;
-        match pickle.node(*callee) {
-            Node::Global(name) if name == "_rebuild_parameter" => return View::of(pickle, *args.first()?),
-            Node::Global(name) if name == "_rebuild_tensor_v2" => {}
-            _ => return None,
+        if let Some((args, _)) = pickle.call(value, "_rebuild_parameter") {
+            return View::of(pickle, *args.first()?);
         }
+        let (args, _) = pickle.call(value, "_rebuild_tensor_v2")?;
         let &[storage, offset, shape, strides, ..] = args else { return None };
         let Node::Persistent(storage) = pickle.node(storage) else { return None };
         let &[_, kind, key, _, len] = pickle.tuple(*storage)? else { return None };
@@ -142,7 +160,7 @@ impl<'a> View<'a> {
     fn read(
         self,
         name: &str,
-        archive: &mut Archive,
+        archive: &mut Archive<impl Read + Seek>,
         storages: &mut HashMap<String, Vec<f32>>,
     ) -> Result<Tensor, ImportError> {
         let kind = format!("torch.{}", self.kind);

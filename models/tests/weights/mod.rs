@@ -1,6 +1,8 @@
 //! Files of weights in the form of the published ones, with random numbers, written byte by byte as `torch.save` does.
 #![allow(dead_code, reason = "every test uses some of it")]
 
+pub mod checkpoints;
+
 use models::import::SETTINGS_FILE;
 use slicqt::{Design, Plan, Scale};
 use std::{fs, io::Write, path::Path};
@@ -10,11 +12,11 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 
 /// A smaller transform than the published ones, so that tests are short; it has buckets of several kinds.
-pub const SETTINGS: &str = r#"{"args": {"fscale": "mel", "fbins": 12, "fmin": 300.0, "fgamma": 0.0, "realtime": true,
+pub const SETTINGS: &str = r#"{"args": {"fscale": "mel", "fbins": 12, "fmin": 310.0, "fgamma": 0.0, "realtime": true,
     "seq_dur": 0.1}, "best_epoch": 3, "train_loss_history": [1.0, 0.5]}"#;
 
 pub fn plan() -> Plan<f32> {
-    Plan::new(&Design::new(Scale::Mel, 12, 300.0, 44_100.0)).unwrap()
+    Plan::new(&Design::new(Scale::Mel, 12, 310.0, 44_100.0).with_published_lens()).unwrap()
 }
 
 /// All tensors of a network for [`SETTINGS`].

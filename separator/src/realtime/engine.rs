@@ -65,11 +65,11 @@ impl Engine {
         model: &Model,
         config: &EngineConfig,
     ) -> Result<(Engine, AudioSide), SeparatorError> {
-        let stem_order = stem_order(model)?;
         let manifest = &model.manifest;
         if manifest.offline.is_some() {
             return Err(SeparatorError::ForFilesOnly { name: manifest.name.clone() });
         }
+        let stem_order = stem_order(model)?;
         let schedule = schedule_of(manifest, config.sample_rate_hz);
         let num_jobs = pool_len(&schedule, config.max_block_len);
         let (to_worker, jobs) = RingBuffer::new(num_jobs);

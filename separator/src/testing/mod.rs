@@ -36,6 +36,12 @@ pub struct TestModel {
     pub fails_from: Option<f32>,
     /// How many slices it looks ahead: it keeps its masks back for so long.
     pub look_ahead_slices: usize,
+    /// If set, the masks are those above times m / (1 + m), m the sum of what goes in of the same coefficient: a network
+    /// that listens, to each slice by itself.
+    pub listens: bool,
+    /// If set, it is for files and takes so many slices at once, the first block with so many of silence in front: slices
+    /// and lead. Unless it listens, the masks rise within each block, from 1 / slices of the above to all of it.
+    pub blocks: Option<(usize, usize)>,
     /// If set, it is for files, with a Wiener filter over windows of so many frames.
     pub wiener_window_frames: Option<usize>,
     /// What it wants to see.
@@ -52,6 +58,8 @@ impl TestModel {
             fade_in_hops: None,
             fails_from: None,
             look_ahead_slices: 0,
+            listens: false,
+            blocks: None,
             wiener_window_frames: None,
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
         }
@@ -85,6 +93,13 @@ impl TestModel {
     }
 
     fn manifest(&self, plan: &Plan) -> Manifest {
+        let block = self.blocks.iter().map(|(num_slices, _)| *num_slices);
+        let shape = |lens: &[usize]| block.clone().chain(lens.iter().copied()).collect();
+        let offline = Offline {
+            wiener_window_frames: self.wiener_window_frames,
+            block_slices: self.blocks.map(|(num_slices, _)| num_slices),
+            lead_slices: self.blocks.map_or(0, |(_, lead)| lead),
+        };
         Manifest {
             format: FORMAT,
             name: "test".into(),
@@ -103,12 +118,12 @@ impl TestModel {
             input: Input {
                 name: "magnitudes".into(),
                 channels: self.channels.clone(),
-                shape: vec![self.channels.len(), plan.num_coefs()],
+                shape: shape(&[self.channels.len(), plan.num_coefs()]),
             },
-            output: Output { name: "masks".into(), shape: vec![self.stems.len(), 2, plan.num_coefs()] },
+            output: Output { name: "masks".into(), shape: shape(&[self.stems.len(), 2, plan.num_coefs()]) },
             states: self.states(),
             at_end: Default::default(),
-            offline: self.wiener_window_frames.map(|frames| Offline { wiener_window_frames: Some(frames) }),
+            offline: (offline != Offline::default()).then_some(offline),
             training: Training::default(),
             scores: Default::default(),
         }
@@ -125,16 +140,19 @@ impl TestModel {
         count.into_iter().chain(kept).collect()
     }
 
-    /// `masks[stem][channel][coef] = constant[stem] * level + 0 * sum over channels of magnitudes[coef]`
+    /// `masks[stem][channel][coef] = constant[stem] * level + 0 * sum over channels of magnitudes[coef]`, with a block of
+    /// slices in front of both; a network that listens multiplies instead of adding 0.
     fn graph(&self, num_coefs: usize) -> GraphBuilder {
         let (num_stems, num_coefs) = (self.stems.len() as i64, num_coefs as i64);
         let mut graph = GraphBuilder::default();
         let g = &mut graph;
-        let magnitudes = g.input("magnitudes", &[self.channels.len() as i64, num_coefs]);
+        let block = self.blocks.map(|(num_slices, _)| num_slices as i64);
+        let shape = |lens: &[i64]| block.into_iter().chain(lens.iter().copied()).collect::<Vec<_>>();
+        let magnitudes = g.input("magnitudes", &shape(&[self.channels.len() as i64, num_coefs]));
         let values: Vec<f32> = self.masks.iter().flat_map(|&mask| [mask; 2]).collect();
         let constants = g.floats(&values, &[num_stems, 2, 1]);
         let zero = g.floats(&[0.0], &[1]);
-        let channel_axis = g.ints(&[0], &[1]);
+        let channel_axis = g.ints(&[-2], &[1]);
         let nothing = g.node("Mul", &[&magnitudes, &zero], &[]);
         let mut nothing_of_all = g.node("ReduceSum", &[&nothing, &channel_axis], &[]);
         if let Some(limit) = self.fails_from {
@@ -163,8 +181,24 @@ impl TestModel {
             g.output(&levelled, &format!("kept_{i}_next"), &[num_stems, 2, 1]);
             levelled = kept;
         }
-        let masks = g.node("Add", &[&levelled, &nothing_of_all], &[]);
-        g.output(&masks, "masks", &[num_stems, 2, num_coefs]);
+        if self.listens {
+            let one = g.floats(&[1.0], &[1]);
+            let sum = g.node("ReduceSum", &[&magnitudes, &channel_axis], &[]);
+            let more = g.node("Add", &[&sum, &one], &[]);
+            nothing_of_all = g.node("Div", &[&sum, &more], &[]);
+        }
+        if let Some(num_slices) = block {
+            let stem_axis = g.ints(&[1], &[1]);
+            nothing_of_all = g.node("Unsqueeze", &[&nothing_of_all, &stem_axis], &[]);
+            if !self.listens {
+                let ramp: Vec<f32> = (1..=num_slices).map(|n| n as f32 / num_slices as f32).collect();
+                let ramp = g.floats(&ramp, &[num_slices, 1, 1, 1]);
+                levelled = g.node("Mul", &[&levelled, &ramp], &[]);
+            }
+        }
+        let combine = if self.listens { "Mul" } else { "Add" };
+        let masks = g.node(combine, &[&levelled, &nothing_of_all], &[]);
+        g.output(&masks, "masks", &shape(&[num_stems, 2, num_coefs]));
         graph
     }
 }

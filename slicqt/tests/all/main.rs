@@ -4,6 +4,7 @@
 mod exactness;
 mod golden;
 mod oracle;
+mod published_lens;
 mod scales;
 mod streaming;
 mod support;

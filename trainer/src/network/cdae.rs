@@ -73,17 +73,22 @@ pub enum Form {
 }
 
 impl Form {
-    /// Slices that a stream's masks come late.
-    pub fn look_ahead_slices(self) -> usize {
-        if self == Form::Causal { 0 } else { 2 }
-    }
-
     /// Halves at the start of a stream for which the second convolution has no whole window yet.
     pub fn missing_halves(self) -> i64 {
         match self {
             Form::Realtime => 3,
             Form::Offline => 4,
             Form::Causal => 0,
+        }
+    }
+}
+
+impl From<Form> for models::cdae::Form {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Realtime => models::cdae::Form::Realtime,
+            Form::Offline => models::cdae::Form::Offline,
+            Form::Causal => models::cdae::Form::Causal,
         }
     }
 }
@@ -96,7 +101,8 @@ pub const MAX_SEEN: i64 = 2;
 
 /// The network.
 pub struct Cdae {
-    form: Form,
+    /// Its settings.
+    pub config: CdaeConfig,
     /// `[bucket]`
     pub buckets: Vec<Bucket>,
 }
@@ -106,7 +112,7 @@ impl Cdae {
     pub fn new(vs: &nn::Path, config: CdaeConfig, transform: &Transform) -> Self {
         let buckets = transform.plan.buckets().iter().enumerate();
         let buckets = buckets.map(|(i, bucket)| Bucket::new(&(vs / "bucket" / i), bucket, &config)).collect();
-        Cdae { form: config.form, buckets }
+        Cdae { config, buckets }
     }
 
     /// Masks `[B][S][stem][channel][coef]` of whole signals exactly as the published program computes them: those of a
@@ -128,7 +134,7 @@ impl Network for Cdae {
     }
 
     fn look_ahead(&self) -> LookAhead {
-        LookAhead::Slices(self.form.look_ahead_slices())
+        LookAhead::Slices(models::cdae::Form::from(self.config.form).look_ahead_slices())
     }
 
     fn macs_per_slice(&self) -> u64 {
@@ -157,7 +163,7 @@ impl Network for Cdae {
 
     fn zero_state(&self, batch_size: i64) -> State {
         let mut tensors: Vec<(String, Tensor)> = vec![];
-        if self.form != Form::Causal {
+        if self.config.form != Form::Causal {
             let device = self.buckets[0].device();
             tensors.push(("slices_seen".to_owned(), Tensor::zeros([1], (Kind::Float, device))));
         }
@@ -171,7 +177,7 @@ impl Network for Cdae {
         let mut tensors = Vec::with_capacity(state.tensors.len());
         let mut given = state.tensors.iter();
         let mut num_seen = MAX_SEEN;
-        if self.form != Form::Causal {
+        if self.config.form != Form::Causal {
             let (name, seen) = given.next().expect("made by zero_state");
             num_seen = seen.double_value(&[0]) as i64;
             let next = (seen + inputs.size()[1] as f64).clamp_max(MAX_SEEN as f64);
@@ -187,20 +193,9 @@ impl Network for Cdae {
         (Tensor::cat(&masks, -1), State { tensors })
     }
 
-    fn write_graph(
-        &self,
-        graph: &mut GraphBuilder,
-        magnitudes: &str,
-        states: &[String],
-        weights: &Weights,
-    ) -> Result<GraphOutput> {
-        cdae_graph::write(graph, magnitudes, states, weights, self)
-    }
-}
-
-impl Cdae {
-    /// How halves are lined up.
-    pub fn form(&self) -> Form {
-        self.form
+    fn write_graph(&self, graph: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {
+        let cdae = cdae_graph::tensors(self, weights)?;
+        let models::cdae::CdaeGraph { masks, states, at_end } = cdae.write_into(graph, &magnitudes.to_owned());
+        Ok(GraphOutput { masks, states, at_end })
     }
 }

@@ -5,21 +5,21 @@ use super::weights::NORM_EPSILON;
 use tch::{Device, Kind, Tensor, nn};
 
 /// Frames of the second and third kernel, in halves.
-pub const TAPS: i64 = 4;
+const TAPS: i64 = models::cdae::TAPS as i64;
 const STEMS: i64 = 4;
 
 /// The stacks of one bucket; stems lie side by side as groups.
 pub struct Bucket {
     /// How halves are lined up.
     pub form: Form,
-    /// F and M.
-    pub num_bins: i64,
-    /// Frames of a bin.
-    pub num_frames: i64,
-    /// Its first coefficient in a slice.
-    pub first_coef: i64,
+    /// The transform's.
+    pub bucket: slicqt::Bucket,
+    /// F.
+    num_bins: i64,
+    /// M.
+    num_frames: i64,
     /// Bins of all kernels.
-    pub kernel: i64,
+    kernel: i64,
     outer: i64,
     inner: i64,
     /// `[bin]` Added to magnitudes: minus their mean.
@@ -88,11 +88,7 @@ impl Bucket {
     /// Stacks with random weights for a bucket of a plan.
     pub fn new(vs: &nn::Path, bucket: &slicqt::Bucket, config: &CdaeConfig) -> Self {
         let (num_bins, num_frames) = (bucket.num_bins as i64, bucket.num_frames as i64);
-        let kernel = match num_bins {
-            0..10 => 1,
-            10..20 => 3,
-            _ => 5,
-        };
+        let kernel = models::cdae::kernel_bins(bucket.num_bins) as i64;
         let (outer, inner) = (config.outer, config.inner);
         // torch's own start for convolutions: uniform within one over the root of the inputs to an output.
         let weight = |name: &str, shape: &[i64], fan_in: i64| {
@@ -106,9 +102,9 @@ impl Bucket {
         let k = kernel;
         Bucket {
             form: config.form,
+            bucket: bucket.clone(),
             num_bins,
             num_frames,
-            first_coef: bucket.coefs.start as i64,
             kernel,
             outer,
             inner,
@@ -170,7 +166,7 @@ impl Bucket {
 
     /// `[B][S][2][bin][frame]` of inputs `[B][S][2][coef]` of all buckets.
     fn own(&self, inputs: &Tensor) -> Tensor {
-        let own = inputs.narrow(-1, self.first_coef, self.num_bins * self.num_frames);
+        let own = inputs.narrow(-1, self.bucket.coefs.start as i64, self.bucket.coefs.len() as i64);
         own.unflatten(-1, [self.num_bins, self.num_frames])
     }
 

@@ -83,16 +83,11 @@ impl Network for Gain {
         Losses { total, parts }
     }
 
-    fn write_graph(
-        &self,
-        g: &mut GraphBuilder,
-        magnitudes: &str,
-        _states: &[String],
-        weights: &Weights,
-    ) -> Result<GraphOutput> {
+    fn write_graph(&self, g: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {
         let (slope, offset) = (weights.constant(g, "slope")?, weights.constant(g, "offset")?);
         let scaled = g.node("Mul", &[&magnitudes.to_owned(), &slope], &[]); // [2][coef] times [4][2][coef]
         let logits = g.node("Add", &[&scaled, &offset], &[]);
-        Ok(GraphOutput { masks: g.node("Sigmoid", &[&logits], &[]), states: vec![] })
+        // With a memory: `self.zero_state(1)` makes its inputs and outputs, see `first`.
+        Ok(GraphOutput::new(g.node("Sigmoid", &[&logits], &[]), vec![]))
     }
 }

@@ -297,14 +297,11 @@ impl Network for First {
         encoder + decoder + cells * (middle * p + lstm + directions * h * middle)
     }
 
-    fn write_graph(
-        &self,
-        graph: &mut GraphBuilder,
-        magnitudes: &str,
-        states: &[String],
-        weights: &Weights,
-    ) -> Result<GraphOutput> {
+    fn write_graph(&self, graph: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {
         check_causal(self.config.causal)?;
-        first_graph::write(graph, magnitudes, states, weights, &self.config, &self.transform)
+        let memory = self.zero_state(1);
+        let states = memory.inputs(graph);
+        let (masks, next) = first_graph::write(graph, magnitudes, &states, weights, &self.config, &self.transform)?;
+        Ok(GraphOutput::new(masks, memory.outputs(graph, &next)))
     }
 }

@@ -1,15 +1,15 @@
 //! `first` as a graph of few, large operations, one slice per run.
 
+use super::NUM_MASKS;
 use super::first::{FirstConfig, KERNEL, NUM_INPUTS, PADDING, STRIDE};
 use super::weights::{Weights, constant, constant_as_is};
-use super::{GraphOutput, NUM_MASKS};
 use crate::grid::{FLOOR, Grid, NUM_CELLS};
 use crate::transform::Transform;
 use anyhow::Result;
 use models::onnx::{Attr, GraphBuilder, Value};
 use tch::Tensor;
 
-/// See [`super::Network::write_graph`].
+/// Masks and next states, see [`super::Network::write_graph`].
 pub fn write(
     g: &mut GraphBuilder,
     magnitudes: &str,
@@ -17,14 +17,14 @@ pub fn write(
     weights: &Weights,
     config: &FirstConfig,
     transform: &Transform,
-) -> Result<GraphOutput> {
+) -> Result<(Value, Vec<Value>)> {
     let features = pool(g, &magnitudes.to_owned(), &transform.grid, weights, config)?;
     let (bottom, skips) = encode(g, &features, weights)?;
     let (recalled, next) = remember(g, &bottom, states, weights, config)?;
     let top = g.node("Add", &[&bottom, &recalled], &[]);
     let cells = decode(g, &top, &skips, weights, config)?;
     let masks = expand(g, &cells, &transform.grid);
-    Ok(GraphOutput { masks, states: next })
+    Ok((masks, next))
 }
 
 /// `|c|` `[input][coef]` to normalised features `[1][input][padded bin][cell]`, as [`Grid::pool_into`] does it.

@@ -249,14 +249,11 @@ impl Network for BucketLstm {
         ((logits + self.bias_out.reshape([STEMS, 2, -1])).sigmoid(), state)
     }
 
-    fn write_graph(
-        &self,
-        graph: &mut GraphBuilder,
-        magnitudes: &str,
-        states: &[String],
-        weights: &Weights,
-    ) -> Result<GraphOutput> {
+    fn write_graph(&self, graph: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {
         check_causal(self.config.causal)?;
-        lstm_graph::write(graph, magnitudes, states, weights, self)
+        let memory = self.zero_state(1);
+        let states = memory.inputs(graph);
+        let (masks, next) = lstm_graph::write(graph, magnitudes, &states, weights, self)?;
+        Ok(GraphOutput::new(masks, memory.outputs(graph, &next)))
     }
 }

@@ -1,6 +1,5 @@
 //! [`super::lstm`] as a graph, one slice per run.
 
-use super::GraphOutput;
 use super::lstm::BucketLstm;
 use super::weights::{Weights, constant};
 use anyhow::Result;
@@ -8,14 +7,14 @@ use models::onnx::{Attr, GraphBuilder, Value};
 
 const STEMS: i64 = 4;
 
-/// See [`super::Network::write_graph`].
+/// Masks and next states, see [`super::Network::write_graph`].
 pub fn write(
     g: &mut GraphBuilder,
     magnitudes: &str,
     states: &[String],
     weights: &Weights,
     network: &BucketLstm,
-) -> Result<GraphOutput> {
+) -> Result<(Value, Vec<Value>)> {
     let plan = &network.transform.plan;
     let (hidden, num_coefs) = (network.config.hidden, plan.num_coefs() as i64);
     let lens: Vec<i64> = plan.buckets().iter().map(|b| b.coefs.len() as i64).collect();
@@ -83,7 +82,7 @@ pub fn write(
     let logits = g.node("Concat", &logits, &[("axis", Attr::Int(1))]);
     let bias = weights.constant(g, "bias_out")?;
     let logits = g.node("Add", &[&logits, &bias], &[]);
-    Ok(GraphOutput { masks: g.node("Sigmoid", &[&logits], &[]), states: next })
+    Ok((g.node("Sigmoid", &[&logits], &[]), next))
 }
 
 /// A batch norm over groups and their values.

@@ -47,7 +47,12 @@ use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    str::FromStr,
+    sync::Arc,
+};
 use tch::{Kind, Tensor, nn};
 
 /// Every architecture that `--network` takes.
@@ -91,7 +96,7 @@ pub trait Network: Send {
         bail!("there are no published weights for this network: expected cdae")
     }
 
-    /// The memory before the first slice. With `batch_size` 1, names and shapes are those of the exported graph.
+    /// The memory before the first slice.
     fn zero_state(&self, batch_size: i64) -> State;
 
     /// Masks `[B][S][stem][channel][position]`, 0..=1, of `inputs` `[B][S][input][position]`, going on from `state`;
@@ -106,19 +111,14 @@ pub trait Network: Send {
         objective.losses(&masks, self.look_ahead(), batch, mode)
     }
 
-    /// Writes the network into a graph that takes one slice per run: from `magnitudes` `[input][coef]` and the states
-    /// (as [`Network::zero_state`] orders and shapes them) to masks of any shape that holds `[stem][channel][coef]`,
-    /// and the next states. `weights` are those to write, by the names of the network's variables.
+    /// Writes the network into a graph that takes one slice per run: from `magnitudes` `[input][coef]` to masks of any
+    /// shape that holds `[stem][channel][coef]`. States are inputs and outputs of the graph, begin as zeros, and are
+    /// declared here: [`State::inputs`] and [`State::outputs`], if they are those of [`Network::zero_state`]. `weights`
+    /// are those to write, by the names of the network's variables.
     ///
     /// # Errors
     /// If a weight is missing, or the network cannot run slice by slice.
-    fn write_graph(
-        &self,
-        graph: &mut GraphBuilder,
-        magnitudes: &str,
-        states: &[String],
-        weights: &Weights,
-    ) -> Result<GraphOutput>;
+    fn write_graph(&self, graph: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput>;
 }
 
 /// Where the inputs of a network and its masks lie.
@@ -177,12 +177,39 @@ pub struct State {
     pub tensors: Vec<(String, Tensor)>,
 }
 
-/// Values of a graph that [`Network::write_graph`] has written.
+impl State {
+    /// Declares the tensors as inputs of a graph.
+    pub fn inputs(&self, graph: &mut GraphBuilder) -> Vec<models::onnx::Value> {
+        self.tensors.iter().map(|(name, value)| graph.input(name, &value.size())).collect()
+    }
+
+    /// Gives their next values as the graph's outputs `NAME_next`.
+    pub fn outputs(&self, graph: &mut GraphBuilder, next: &[models::onnx::Value]) -> Vec<models::State> {
+        let output = |((name, value), next): (&(String, Tensor), &models::onnx::Value)| {
+            let output = format!("{name}_next");
+            graph.output(next, &output, &value.size());
+            let shape = value.size().iter().map(|len| *len as usize).collect();
+            models::State { input: name.clone(), output, shape }
+        };
+        self.tensors.iter().zip(next).map(output).collect()
+    }
+}
+
+/// What [`Network::write_graph`] has written.
 pub struct GraphOutput {
     /// Masks, `[stem][channel][coef]` in memory.
     pub masks: models::onnx::Value,
-    /// The next states.
-    pub states: Vec<models::onnx::Value>,
+    /// Memory, declared in the graph.
+    pub states: Vec<models::State>,
+    /// What states become when the music ends ([`models::Manifest::at_end`]).
+    pub at_end: BTreeMap<String, Vec<f32>>,
+}
+
+impl GraphOutput {
+    /// Of a network to which the music's end means nothing.
+    pub fn new(masks: models::onnx::Value, states: Vec<models::State>) -> Self {
+        GraphOutput { masks, states, at_end: BTreeMap::new() }
+    }
 }
 
 /// Settings of a network by name, as JSON.

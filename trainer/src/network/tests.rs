@@ -151,7 +151,8 @@ fn the_exported_graph_computes_what_the_network_computes() {
             assert!(error.contains("causal"), "{error} names no way out");
             continue;
         }
-        let num_nodes = written.unwrap();
+        let graph = written.unwrap();
+        let num_nodes = graph.num_nodes;
         let manifest =
             export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph);
         manifest.unwrap().write(dir.path()).unwrap();

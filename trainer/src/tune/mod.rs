@@ -7,6 +7,7 @@ mod space;
 use crate::history::Epoch;
 use crate::options::TrainArgs;
 use crate::train::{self, Control};
+use crate::transform::Transform;
 use anyhow::{Context, Result, bail, ensure};
 use optimizer::parameter::ParamId;
 use optimizer::prelude::*;
@@ -65,6 +66,7 @@ const DIVERGED_DB: f64 = -30.0;
 /// given up.
 pub fn tune(args: &TuneArgs) -> Result<()> {
     let space = Space::read(&args.space)?;
+    check(&space, &args.train).with_context(|| format!("{}", args.space.display()))?;
     let out = args.train.out.clone();
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     keep_space(&args.space, &out.join("space.toml"))?;
@@ -100,6 +102,20 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     }
     println!("{}", results::table(&study));
     println!("results: {}", out.join("results.md").display());
+    Ok(())
+}
+
+/// Refuses at once what would end the search hours later: every choice, and both ends of every range, must be values that
+/// the option takes, and transforms must be transforms.
+fn check(space: &Space, args: &TrainArgs) -> Result<()> {
+    for dimension in &space.dimensions {
+        for value in &dimension.extremes {
+            let mut args = args.clone();
+            args.set(&dimension.name, value).with_context(|| format!("[{}]", dimension.name))?;
+            let config = args.config()?;
+            Transform::new(&config.run.transform).with_context(|| format!("[{}]", dimension.name))?;
+        }
+    }
     Ok(())
 }
 
@@ -178,6 +194,28 @@ mod tests {
         }
         let mean = |distances: &[f64]| distances.iter().sum::<f64>() / distances.len() as f64;
         assert!(mean(&distances[40..]) < 0.5 * mean(&distances[..10]), "{distances:?}");
+    }
+
+    #[test]
+    fn a_space_with_an_impossible_value_is_refused_before_the_first_trial() {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            train: TrainArgs,
+        }
+        let args = <Alone as clap::Parser>::parse_from(["x", "--data", "songs", "--transform", "mel-32"]).train;
+        let check = |text: &str| check(&Space::parse(text).unwrap(), &args).map_err(|error| format!("{error:#}"));
+        check("[transform]\nchoices = [\"mel-32\", \"bark:96:50\"]\n[learning-rate]\nlow = 1e-3\nhigh = 2e-3\n")
+            .unwrap();
+        for (text, named) in [
+            ("[transform]\nchoices = [\"mel-32\", \"mel:64:60:slice=4096\"]\n", ["[transform]", "4303"]),
+            ("[transform]\nchoices = [\"mel-32\", \"bark262\"]\n", ["[transform]", "bark262"]),
+            ("[speling]\nchoices = [1, 2]\n", ["[speling]", "no option"]),
+            ("[batch-slices]\nlow = -1\nhigh = 2\n", ["[batch-slices]", "-1"]),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(named.iter().all(|word| error.contains(word)), "{error}");
+        }
     }
 
     #[test]

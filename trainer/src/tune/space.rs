@@ -23,6 +23,8 @@ pub struct Dimension {
     /// The option of `trainer train` without its dashes, or `network.KEY`.
     pub name: String,
     values: Values,
+    /// Its choices, or both ends of its range, as the command line would have them.
+    pub extremes: Vec<String>,
 }
 
 enum Values {
@@ -58,8 +60,10 @@ impl Space {
             "expected a table for each option, as [learning-rate] with low and high; found none"
         );
         let dimension = |(name, range): (String, Range)| {
+            let given = [&range.low, &range.high].into_iter().flatten().chain(range.choices.iter().flatten());
+            let extremes = given.map(as_option).collect();
             let values = Values::new(&name, range).with_context(|| format!("[{name}]"))?;
-            Ok(Dimension { name, values })
+            Ok(Dimension { name, values, extremes })
         };
         Ok(Space { dimensions: tables.into_iter().map(dimension).collect::<Result<_>>()? })
     }
@@ -70,7 +74,7 @@ impl Values {
         if let Some(choices) = range.choices {
             ensure!(range.low.is_none() && range.high.is_none(), "expected choices, or low and high, found both");
             ensure!(choices.len() > 1, "choices: expected at least two, found {}", choices.len());
-            return Ok(Values::Choices(CategoricalParam::new(choices.iter().map(text).collect()).name(name)));
+            return Ok(Values::Choices(CategoricalParam::new(choices.iter().map(as_option).collect()).name(name)));
         }
         let (Some(low), Some(high)) = (range.low, range.high) else { bail!("expected choices, or low and high") };
         if let (Some(low), Some(high)) = (low.as_integer(), high.as_integer()) {
@@ -91,7 +95,7 @@ impl Values {
     }
 }
 
-fn text(value: &toml::Value) -> String {
+fn as_option(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
