@@ -18,6 +18,9 @@ pub const MODEL_VARIABLE: &str = "UNBRAID_MODEL";
 /// installed at last.
 const DEFAULT_MANIFEST: &str = include_str!("../../models/first/manifest.toml");
 
+/// A model that cannot be loaded and whose manifest claims more is not believed.
+const MAX_LATENCY_S: f64 = 60.0;
+
 /// A worker for this model and configuration, or, if anything is missing, none: then the mix passes through with the
 /// same latency, and the log says what to do. Never panics.
 ///
@@ -53,8 +56,10 @@ fn latency_without_engine(model_name: &str, config: &EngineConfig) -> usize {
     };
     let dir = models::locate(model_name, &model_dirs()).ok();
     let manifest = dir.and_then(|dir| Manifest::read(&dir.join(MANIFEST_FILE)).ok());
-    // A manifest can be well-formed and still make no sense.
-    manifest.as_ref().and_then(latency).or_else(|| latency(&default_manifest())).unwrap_or(0)
+    // A manifest can be well-formed and still make no sense; nor may it ask for all memory.
+    let max_latency = MAX_LATENCY_S * config.sample_rate_hz;
+    let told = manifest.as_ref().and_then(latency).filter(|&latency| latency as f64 <= max_latency);
+    told.or_else(|| latency(&default_manifest())).unwrap_or(0)
 }
 
 fn default_manifest() -> Manifest {
@@ -103,6 +108,21 @@ mod tests {
             let config = EngineConfig { sample_rate_hz, max_block_len: 64 };
             latency_without_engine("no such model", &config);
         }
+    }
+
+    #[test]
+    fn an_absurd_manifest_does_not_take_all_memory() {
+        let config = EngineConfig { sample_rate_hz: 44_100.0, max_block_len: 64 };
+        let expected = latency_samples(&default_manifest(), 44_100.0, 64);
+        let dir = env::temp_dir().join(format!("unbraid-absurd-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for slice_len in ["1000000000000", "9223372036854775807"] {
+            let text = DEFAULT_MANIFEST.replace("slice_len = 18060", &format!("slice_len = {slice_len}"));
+            assert_ne!(text, DEFAULT_MANIFEST);
+            std::fs::write(dir.join(MANIFEST_FILE), text).unwrap();
+            assert_eq!(latency_without_engine(&dir.display().to_string(), &config), expected);
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -16,6 +16,15 @@ use tch::{Device, nn};
 /// Seconds of an example.
 const EXAMPLE_S: f64 = 4.0;
 
+/// What `--help` says after the options.
+pub const HELP: &str = "\
+Steps with each set of losses take turns; medians of one run are compared. With OMP_WAIT_POLICY=passive threads that
+wait take no processor time, so that the CPU ratio holds on a busy machine too.
+
+Examples:
+  OMP_WAIT_POLICY=passive cargo run --release -p trainer -- bench-losses
+  cargo run --release -p trainer -- bench-losses --transform mel-32 --losses mse=1+sdr=0.01 --losses mse=1+l1=0.1";
+
 /// Arguments of `trainer bench-losses`.
 #[derive(clap::Args)]
 pub struct BenchArgs {
@@ -51,7 +60,7 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
     let transform = Arc::new(Transform::new(&args.transform)?);
     let mut all = vec![LossWeights::default()];
     let given = if args.losses.is_empty() {
-        ["sdr-stems", "sdr", "si-sdr", "wsdr", "l1-stems", "mr-stft-stems"]
+        ["sdr-stems", "sdr", "si-sdr", "wsdr", "l1-stems", "l1", "mr-stft-stems", "mr-stft"]
             .map(|name| format!("{}+{name}=0.01", default_losses()))
             .to_vec()
     } else {
@@ -61,12 +70,14 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
         all.push(losses.replace('+', ",").parse().map_err(anyhow::Error::msg)?);
     }
     let kind = if args.tensors || device != Device::Cpu { InverseKind::Tensors } else { InverseKind::Kernels };
-    let mut cases =
-        all.iter().map(|losses| Case::new(args, losses, &transform, device, kind)).collect::<Result<Vec<_>>>()?;
+    let case = |losses| Ok((losses, Case::new(args, losses, &transform, device, kind)?));
+    let mut cases = all.iter().map(case).collect::<Result<Vec<_>>>()?;
     for round in 0..=args.rounds {
-        for case in &mut cases {
+        for (_, case) in &mut cases {
             case.measure(device, round > 0)?; // the first round warms up
         }
+        // Forwards and backwards in turn, so that no case always comes after the same other one.
+        cases.reverse();
     }
     println!(
         "{} on {}, {:?}, {} threads, inverse by {kind:?}; medians of {} rounds in turn",
@@ -80,9 +91,12 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
         "{:38} {:>8} {:>8} {:>8} {:>12} {:>6} {:>9}",
         "losses", "batch s", "step s", "CPU s", "x real time", "ratio", "CPU ratio"
     );
-    let base = &cases[0];
+    if args.rounds.is_multiple_of(2) {
+        cases.reverse();
+    }
+    let (_, base) = &cases[0];
     let (base_s, base_cpu_s) = (median(&base.step_s), median(&base.cpu_s));
-    for (case, losses) in cases.iter().zip(&all) {
+    for (losses, case) in &cases {
         let (batch_s, step_s, cpu_s) = (median(&case.batch_s), median(&case.step_s), median(&case.cpu_s));
         println!(
             "{:38} {batch_s:8.3} {step_s:8.3} {cpu_s:8.3} {:12.1} {:6.2} {:9.2}",

@@ -78,10 +78,7 @@ enum Command {
         --out models/first --licence CC0-1.0")]
     Export(ExportArgs),
     /// Measure what losses cost: seconds of audio per second, against training without them
-    #[command(
-        after_help = "Steps with each set of losses take turns; medians of one run are compared.\n\nExample:\n  \
-        cargo run --release -p trainer -- bench-losses --transform bark-262 --losses mse=1+sdr=0.01"
-    )]
+    #[command(after_help = bench::HELP)]
     BenchLosses(bench::BenchArgs),
 }
 

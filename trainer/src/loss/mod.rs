@@ -66,13 +66,13 @@ const NAMES: &[(&str, LossKind, &str)] = {
         ("sdr", Time(TimeLoss::Sdr, Combinations), "minus SDR in dB of the samples, over the combinations"),
         ("sdr-stems", Time(TimeLoss::Sdr, Stems), "the same, over the stems"),
         ("si-sdr", Time(TimeLoss::SiSdr, Combinations), "minus scale-invariant SDR in dB"),
-        ("si-sdr-stems", Time(TimeLoss::SiSdr, Stems), ""),
+        ("si-sdr-stems", Time(TimeLoss::SiSdr, Stems), "the same, over the stems"),
         ("wsdr", Time(TimeLoss::WeightedSdr, Combinations), "minus X-UMX's weighted SDR, -1 to 1"),
-        ("wsdr-stems", Time(TimeLoss::WeightedSdr, Stems), ""),
+        ("wsdr-stems", Time(TimeLoss::WeightedSdr, Stems), "the same, over the stems"),
         ("l1", Time(TimeLoss::L1, Combinations), "mean absolute error of the samples, in parts of the mix's"),
-        ("l1-stems", Time(TimeLoss::L1, Stems), ""),
-        ("mr-stft", Time(TimeLoss::Stft, Combinations), "STFT magnitudes, at 3 resolutions (drawn by step, see README)"),
-        ("mr-stft-stems", Time(TimeLoss::Stft, Stems), ""),
+        ("l1-stems", Time(TimeLoss::L1, Stems), "the same, over the stems"),
+        ("mr-stft", Time(TimeLoss::Stft, Combinations), "STFT magnitudes at 3 resolutions; a step takes one of them, and two of the sums"),
+        ("mr-stft-stems", Time(TimeLoss::Stft, Stems), "the same, over the stems"),
     ]
 };
 

@@ -194,8 +194,11 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
             let values: Vec<f64> = losses.parts.iter().map(|(_, part)| part.double_value(&[])).collect();
             let sum: f64 = values.iter().zip(&weights.0).map(|(value, (_, weight))| value * weight).sum();
             assert!((losses.total.double_value(&[]) - sum).abs() < 1e-4, "the total is the weighted sum");
-            let gradient = Tensor::run_backward(&[&losses.total], &[&masks], false, false).remove(0);
+            let gradient_of = |losses: Losses| Tensor::run_backward(&[losses.total], &[&masks], false, false).remove(0);
+            let gradient = gradient_of(losses);
             assert_eq!(gradient.narrow(1, 0, 2).abs().max().double_value(&[]), 0.0);
+            let again = gradient_of(objective.losses(&masks, look_ahead, &batch, mode));
+            assert_eq!(gradient, again, "{kind:?}: a run can be repeated bit for bit");
             (gradient, values)
         });
         for (a, b) in both[0].1.iter().zip(&both[1].1) {
