@@ -94,9 +94,18 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
         let params: Vec<_> = trial.params().iter().map(|(id, value)| (*id, value.clone())).collect();
         fs::write(&running, serde_json::to_vec(&params)?).with_context(|| format!("{}", running.display()))?;
         train_args.out = out.join(format!("trial-{number:03}"));
-        println!("trial {number}: {}", chosen.join(" "));
-        trial.set_user_attr("settings", chosen.join(" "));
-        run_trial(&study, trial, train_args)?;
+        let settings = chosen.join(" ");
+        println!("trial {number}: {settings}");
+        let same = results::same(&study, &settings);
+        trial.set_user_attr("settings", settings);
+        match same {
+            Some((earlier, value)) => {
+                println!("as trial {earlier}, which would end the same: not run again");
+                trial.set_user_attr("end", format!("as {earlier}"));
+                study.complete_trial(trial, value);
+            }
+            None => run_trial(&study, trial, train_args)?,
+        }
         results::write(&out, &study)?;
         fs::remove_file(&running).with_context(|| format!("{}", running.display()))?;
     }

@@ -44,7 +44,7 @@ pub fn table(study: &Study<f64>) -> String {
         let _ = writeln!(
             table,
             "| {number} | {:.2} | {} | {end} | `{settings}` |",
-            trial.value,
+            -trial.value,
             trial.intermediate_values.len()
         );
     }
@@ -56,4 +56,34 @@ pub fn table(study: &Study<f64>) -> String {
         }
     }
     table
+}
+
+/// An earlier trial with the same settings, which would end as it did: its number and value.
+pub fn same(study: &Study<f64>, settings: &str) -> Option<(usize, f64)> {
+    let is_same = |attrs: Option<&AttrValue>| matches!(attrs, Some(AttrValue::String(earlier)) if earlier == settings);
+    let trials = study.trials();
+    let found = trials.iter().position(|trial| is_same(trial.user_attrs.get("settings")))?;
+    Some((found, trials[found].value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_scores_as_they_were_and_the_best_first() {
+        let study: Study<f64> = Study::builder().minimize().build();
+        for (settings, sdr_db) in [("a=1", 0.5), ("a=2", 1.25), ("a=3", -0.75)] {
+            let mut trial = study.ask();
+            trial.set_user_attr("settings", settings);
+            trial.set_user_attr("end", "complete");
+            study.complete_trial(trial, -sdr_db);
+        }
+        let table = table(&study);
+        let rows: Vec<&str> = table.lines().skip(2).take(3).collect();
+        assert!(rows[0].starts_with("| 1 | 1.25 |") && rows[0].contains("a=2"), "{table}");
+        assert!(rows[1].starts_with("| 0 | 0.50 |") && rows[2].starts_with("| 2 | -0.75 |"), "{table}");
+        assert_eq!(same(&study, "a=2"), Some((1, -1.25)));
+        assert_eq!(same(&study, "a=4"), None);
+    }
 }
