@@ -317,7 +317,13 @@ impl StreamGraph<'_> {
         let flat = self.concat(&values.iter().collect::<Vec<_>>(), 0);
         let indices = self.graph.ints(&indices, &as_i64(&shape));
         let ordered = self.graph.node("Gather", &[&flat, &indices], &[]);
-        self.graph.node("Sigmoid", &[&ordered], &[])
+        // 1 / (1 + exp(-a)). ONNX Runtime's Sigmoid approximates; masks near 0 are then wrong in all their digits, which
+        // the Wiener filter, dividing masks by each other, tells.
+        let one = self.graph.floats(&[1.0], &[1]);
+        let negative = self.graph.node("Neg", &[&ordered], &[]);
+        let exponential = self.graph.node("Exp", &[&negative], &[]);
+        let sum = self.graph.node("Add", &[&exponential, &one], &[]);
+        self.graph.node("Div", &[&one, &sum], &[])
     }
 }
 
