@@ -116,8 +116,8 @@ FROM SONGS TO A MODEL IN THE PLUGIN
    After every 250 steps the songs of --valid are separated and scored, and a line says how it stands: the losses, and
    the SDR of every stem in dB (the higher the better; 0 dB is silence). Stop the run whenever you like and give the same
    command again: it goes on, with the same batches, as if it had never stopped. More --steps later make it go on too.
-   How long: the 4000 steps of the default are 29 hours of music. Two cores learn about ten seconds of it per second
-   (three hours); `cargo xtask train-bench --data stems/train` measures it on your machine.
+   How long: the 4000 steps of the default are 29 hours of music. Two idle cores learn about 25 seconds of it per
+   second (an hour and a quarter); `cargo xtask train-bench --data stems/train` measures it on your machine.
 
 3. Look, while it runs and afterwards: work/mine/report.md has curves and the best epochs, log.txt the lines,
    `tensorboard --logdir work/mine` also plays the estimates. best.safetensors is what to export, top/ holds the best
