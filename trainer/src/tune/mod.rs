@@ -58,6 +58,8 @@ Example:
 
 /// What a trial is taken to have scored that diverged before its first validation.
 const DIVERGED_DB: f64 = -30.0;
+/// Random settings that are drawn in search of new ones.
+const MAX_DRAWS: usize = 200;
 
 /// Searches until there are as many trials as were asked for.
 ///
@@ -83,29 +85,21 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     }
     while study.n_trials() < args.trials {
         let number = study.n_trials();
-        let mut trial = study.ask();
+        let Some((mut trial, values)) = choose(&study, &space, args.train.seed)? else {
+            println!("all settings of the space have been tried, as far as chance can tell");
+            break;
+        };
         let mut train_args = args.train.clone();
-        let mut chosen = Vec::new();
-        for dimension in &space.dimensions {
-            let value = dimension.suggest(&mut trial)?;
-            train_args.set(&dimension.name, &value)?;
-            chosen.push(format!("{}={value}", dimension.name));
+        for (dimension, value) in space.dimensions.iter().zip(&values) {
+            train_args.set(&dimension.name, value)?;
         }
         let params: Vec<_> = trial.params().iter().map(|(id, value)| (*id, value.clone())).collect();
         fs::write(&running, serde_json::to_vec(&params)?).with_context(|| format!("{}", running.display()))?;
         train_args.out = out.join(format!("trial-{number:03}"));
-        let settings = chosen.join(" ");
+        let settings = space.settings(&values);
         println!("trial {number}: {settings}");
-        let same = results::same(&study, &settings);
         trial.set_user_attr("settings", settings);
-        match same {
-            Some((earlier, value)) => {
-                println!("as trial {earlier}, which would end the same: not run again");
-                trial.set_user_attr("end", format!("as {earlier}"));
-                study.complete_trial(trial, value);
-            }
-            None => run_trial(&study, trial, train_args)?,
-        }
+        run_trial(&study, trial, train_args)?;
         results::write(&out, &study)?;
         fs::remove_file(&running).with_context(|| format!("{}", running.display()))?;
     }
@@ -126,6 +120,32 @@ fn check(space: &Space, args: &TrainArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Settings for a trial, and their values in the order of the dimensions. The estimator likes to ask for what was best once
+/// more, which would end the same, bit for bit: then chance chooses. `None` if it finds nothing new either.
+fn choose(study: &Study<f64>, space: &Space, seed: u64) -> Result<Option<(Trial, Vec<String>)>> {
+    let ask = |study: &Study<f64>| -> Result<(Trial, Vec<String>)> {
+        let mut trial = study.ask();
+        let values = space.dimensions.iter().map(|dimension| dimension.suggest(&mut trial)).collect::<Result<_>>()?;
+        Ok((trial, values))
+    };
+    let is_new = |values: &[String]| !results::is_tried(study, &space.settings(values));
+    let (trial, values) = ask(study)?;
+    if is_new(&values) {
+        return Ok(Some((trial, values)));
+    }
+    study.tell(trial, Err("tried before"));
+    let sampler = RandomSampler::with_seed(seed.wrapping_add(study.n_trials() as u64));
+    let chance: Study<f64> = Study::builder().minimize().sampler(sampler).build();
+    for _ in 0..MAX_DRAWS {
+        let (drawn, values) = ask(&chance)?;
+        if is_new(&values) {
+            study.enqueue(drawn.params().iter().map(|(id, value)| (*id, value.clone())).collect());
+            return ask(study).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// A study that lowers its values: the library's estimator takes the lowest for the best, whatever the direction that
@@ -225,6 +245,22 @@ mod tests {
             let error = check(text).unwrap_err();
             assert!(named.iter().all(|word| error.contains(word)), "{error}");
         }
+    }
+
+    #[test]
+    fn nothing_is_tried_twice_and_small_spaces_come_to_an_end() {
+        let text = "[learning-rate]\nchoices = [1e-3, 3e-3]\n[\"network.hidden_len\"]\nlow = 8\nhigh = 24\nstep = 8\n";
+        let space = Space::parse(text).unwrap();
+        let study = study(2, 1, MemoryStorage::new()).unwrap();
+        let mut tried = Vec::new();
+        while let Some((mut trial, values)) = choose(&study, &space, 1).unwrap() {
+            assert!(!tried.contains(&values), "{values:?} again after {tried:?}");
+            trial.set_user_attr("settings", space.settings(&values));
+            let hidden: f64 = values[1].parse().unwrap();
+            study.complete_trial(trial, -hidden);
+            tried.push(values);
+        }
+        assert_eq!((tried.len(), study.n_trials()), (6, 6), "{tried:?}");
     }
 
     #[test]

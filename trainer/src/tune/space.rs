@@ -67,6 +67,12 @@ impl Space {
         };
         Ok(Space { dimensions: tables.into_iter().map(dimension).collect::<Result<_>>()? })
     }
+
+    /// Values in the order of the dimensions, with their names: as a trial is known in journal and table.
+    pub fn settings(&self, values: &[String]) -> String {
+        let named = self.dimensions.iter().zip(values).map(|(dimension, value)| format!("{}={value}", dimension.name));
+        named.collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl Values {
