@@ -2,7 +2,7 @@
 
 use crate::ModelError;
 use serde::{Deserialize, Serialize};
-use slicqt::Design;
+use slicqt::{Design, Plan, Sample};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The manifest's file name.
@@ -72,6 +72,21 @@ pub struct Transform {
     pub transition_len: usize,
     /// Coefficients of one slice and channel.
     pub num_coefs: usize,
+}
+
+impl Transform {
+    /// A design, and what its plan says of it.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn new<T: Sample>(design: &Design, plan: &Plan<T>) -> Self {
+        Transform {
+            design: design.clone(),
+            slice_len: plan.slice_len(),
+            transition_len: plan.transition_len(),
+            num_coefs: plan.num_coefs(),
+        }
+    }
 }
 
 mod design_text {

@@ -1,26 +1,12 @@
 //! Spleeter's weights as users have them: two checkpoints in a folder or in a Python package, whole, cut off, foreign.
 
+mod importing;
 mod weights;
 
+use importing::{assert_names, options, refusal};
 use models::import::{ImportOptions, Imported, import};
-use std::{fs, path::Path};
-use weights::{NamedTensor, checkpoints::*, state_dict};
-
-fn options(dir: &Path) -> ImportOptions {
-    ImportOptions { models_dir: dir.join("models"), name: None, licence: Some("CC0-1.0".into()), replace: false }
-}
-
-/// The message of an import that must fail, and must leave nothing behind.
-fn refusal(weights: &Path, dir: &Path) -> String {
-    let message = import(weights, &options(dir)).expect_err("it should be refused").to_string();
-    let left = fs::read_dir(dir.join("models")).map_or(0, |entries| entries.count());
-    assert_eq!(left, 0, "{message}");
-    message
-}
-
-fn assert_names(message: &str, parts: &[&str]) {
-    assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in: {message}");
-}
+use std::fs;
+use weights::{Edit, checkpoints::*, find, state_dict};
 
 fn hash(imported: &Imported) -> &str {
     &imported.model.manifest.graph.sha256
@@ -117,10 +103,6 @@ fn truncated_and_damaged_checkpoints_are_refused() {
 
 #[test]
 fn wrong_tensors_are_named_with_expected_and_actual() {
-    type Edit = fn(&mut Vec<NamedTensor>);
-    fn find<'a>(tensors: &'a mut [NamedTensor], name: &str) -> &'a mut NamedTensor {
-        tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()
-    }
     let cases: [(Edit, &[&str]); 6] = [
         (
             |tensors| find(tensors, "up3.0.weight").1 = vec![4, 16, 5, 5],

@@ -1,30 +1,16 @@
 //! Weights as users have them: `.pth` and `.safetensors`, whole, cut off, and foreign.
 
+mod importing;
 mod weights;
 
+use importing::{assert_names, options, refusal};
 use models::{
     Manifest,
     import::{ImportOptions, import},
 };
 use safetensors::tensor::{Dtype, TensorView};
-use std::{fs, path::Path};
+use std::fs;
 use weights::*;
-
-fn options(dir: &Path) -> ImportOptions {
-    ImportOptions { models_dir: dir.join("models"), name: None, licence: Some("CC0-1.0".into()), replace: false }
-}
-
-/// The message of an import that must fail, and must leave nothing behind.
-fn refusal(weights: &Path, dir: &Path) -> String {
-    let message = import(weights, &options(dir)).expect_err("it should be refused").to_string();
-    let left = fs::read_dir(dir.join("models")).map_or(0, |entries| entries.count());
-    assert_eq!(left, 0, "{message}");
-    message
-}
-
-fn assert_names(message: &str, parts: &[&str]) {
-    assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in: {message}");
-}
 
 #[test]
 fn pth_and_safetensors_become_the_same_model() {
@@ -141,10 +127,6 @@ fn foreign_pickles_are_named_and_not_run() {
 
 #[test]
 fn wrong_tensors_are_named_with_expected_and_actual() {
-    type Edit = fn(&mut Vec<NamedTensor>);
-    fn find<'a>(tensors: &'a mut [NamedTensor], name: &str) -> &'a mut NamedTensor {
-        tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()
-    }
     let cases: [(Edit, &[&str]); 6] = [
         (
             |tensors| find(tensors, "sliced_umx.0.cdaes.1.3.weight").1 = vec![50, 51, 1, 4],

@@ -81,12 +81,7 @@ pub fn manifest(
         sample_rate_hz: design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
         look_ahead_slices,
-        transform: models::Transform {
-            design: design.clone(),
-            slice_len: plan.slice_len(),
-            transition_len: plan.transition_len(),
-            num_coefs: plan.num_coefs(),
-        },
+        transform: models::Transform::new(design, plan),
         graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
         input: models::Input { name: "magnitudes".to_owned(), shape: vec![channels.len(), plan.num_coefs()], channels },
         output: models::Output { name: "masks".to_owned(), shape: vec![STEMS.len(), 2, plan.num_coefs()] },

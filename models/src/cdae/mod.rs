@@ -105,7 +105,8 @@ pub struct Stack {
     pub bias: Vec<f32>,
 }
 
-/// A batch norm at rest, `(x - mean) / sqrt(var + 1e-5) * weight + bias`; all `[channel]`.
+/// A batch norm at rest, `(x - mean) / sqrt(var + e) * weight + bias`; all `[channel]`. The e is the
+/// network's: 1e-5 here.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     /// Factor.

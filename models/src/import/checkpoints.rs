@@ -180,12 +180,7 @@ impl Checkpoints {
             sample_rate_hz: SAMPLE_RATE_HZ,
             hop_len: plan.hop_len(),
             look_ahead_slices: 0,
-            transform: Transform {
-                design: design.clone(),
-                slice_len: plan.slice_len(),
-                transition_len: plan.transition_len(),
-                num_coefs,
-            },
+            transform: Transform::new(design, plan),
             graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
             input: Input {
                 name: "magnitudes".to_owned(),

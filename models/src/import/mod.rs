@@ -173,12 +173,7 @@ fn manifest(
         sample_rate_hz: settings.design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
         look_ahead_slices: network.cdae.form.look_ahead_slices(),
-        transform: Transform {
-            design: settings.design.clone(),
-            slice_len: plan.slice_len(),
-            transition_len: plan.transition_len(),
-            num_coefs,
-        },
+        transform: Transform::new(&settings.design, plan),
         graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
         input: Input {
             name: "magnitudes".to_owned(),

@@ -1,6 +1,7 @@
 //! Files of weights: named tensors of f32.
 
 use super::{ImportError, torch};
+use crate::cdae::BatchNorm;
 use safetensors::{Dtype, SafeTensors};
 use std::{
     collections::BTreeMap,
@@ -48,6 +49,43 @@ impl Tensors {
             None => {
                 let actual = format!("{} {:?}", tensor.kind, tensor.shape);
                 Err(ImportError::field(&self.path, name, expected(), actual))
+            }
+        }
+    }
+}
+
+/// Takes tensors by name and remembers which.
+pub(crate) struct Reader<'a> {
+    tensors: &'a Tensors,
+    pub used: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(tensors: &'a Tensors) -> Self {
+        Reader { tensors, used: vec![] }
+    }
+
+    /// As [`Tensors::get`].
+    pub fn get(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, ImportError> {
+        let values = self.tensors.get(&name, shape)?.to_vec();
+        self.used.push(name);
+        Ok(values)
+    }
+
+    /// The batch norm whose tensors begin with `prefix`.
+    pub fn batch_norm(&mut self, prefix: &str, num_channels: usize) -> Result<BatchNorm, ImportError> {
+        let mut get = |name: &str| self.get(format!("{prefix}.{name}"), &[num_channels]);
+        let norm = BatchNorm {
+            weight: get("weight")?,
+            bias: get("bias")?,
+            mean: get("running_mean")?,
+            var: get("running_var")?,
+        };
+        match norm.var.iter().find(|var| **var < 0.0) {
+            None => Ok(norm),
+            Some(negative) => {
+                let field = format!("{prefix}.running_var");
+                Err(ImportError::field(&self.tensors.path, field, "variances of at least 0", negative))
             }
         }
     }

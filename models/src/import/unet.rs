@@ -7,7 +7,11 @@
 //! one before, the convolution of its size as it was before the batch norm. A last convolution of 4 x 4 and a sigmoid
 //! give what the magnitudes are multiplied with.
 
-use super::{ImportError, tensors::Tensors};
+use super::{
+    ImportError,
+    tensors::{Reader, Tensors},
+};
+use crate::cdae::BatchNorm;
 
 /// Convolutions on the way down, and on the way up.
 pub(crate) const DEPTH: usize = 6;
@@ -31,7 +35,7 @@ pub(crate) struct UNet {
 pub(crate) struct Level {
     pub conv: Conv,
     /// None behind the deepest convolution: nothing goes on from there but the convolution itself.
-    pub norm: Option<Norm>,
+    pub norm: Option<BatchNorm>,
 }
 
 /// A convolution over `[frame][bin]`.
@@ -41,14 +45,6 @@ pub(crate) struct Conv {
     pub shape: [usize; 4],
     /// `[output]`
     pub bias: Vec<f32>,
-}
-
-/// A batch norm at rest; each `[channel]`.
-pub(crate) struct Norm {
-    pub weight: Vec<f32>,
-    pub bias: Vec<f32>,
-    pub mean: Vec<f32>,
-    pub var: Vec<f32>,
 }
 
 impl UNet {
@@ -66,12 +62,13 @@ impl UNet {
                 return Err(ImportError::field(&tensors.path, first, expected, "no tensor of this name"));
             }
         };
-        let mut reader = Reader { tensors, used: vec![] };
+        let mut reader = Reader::new(tensors);
         let (mut downs, mut ups) = (vec![], vec![]);
         for i in 0..DEPTH {
             let (inputs, outputs) = (if i == 0 { 2 } else { width << (i - 1) }, width << i);
             let conv = reader.conv(&format!("down{}_conv.1", i + 1), [outputs, inputs, KERNEL, KERNEL], outputs)?;
-            let norm = (i + 1 < DEPTH).then(|| reader.norm(&format!("down{}_act.0", i + 1), outputs)).transpose()?;
+            let norm =
+                (i + 1 < DEPTH).then(|| reader.batch_norm(&format!("down{}_act.0", i + 1), outputs)).transpose()?;
             downs.push(Level { conv, norm });
         }
         for i in 0..DEPTH {
@@ -80,7 +77,7 @@ impl UNet {
             let outputs = if i + 1 == DEPTH { 1 } else { width << (DEPTH - 2 - i) };
             let name = format!("up{}", i + 1);
             let conv = reader.conv(&format!("{name}.0"), [inputs, outputs, KERNEL, KERNEL], outputs)?;
-            ups.push(Level { conv, norm: Some(reader.norm(&format!("{name}.3"), outputs)?) });
+            ups.push(Level { conv, norm: Some(reader.batch_norm(&format!("{name}.3"), outputs)?) });
         }
         let last = reader.conv("up7.0", [2, 1, LAST_KERNEL, LAST_KERNEL], 2)?;
         let used = reader.used;
@@ -96,33 +93,9 @@ impl UNet {
     }
 }
 
-struct Reader<'a> {
-    tensors: &'a Tensors,
-    used: Vec<String>,
-}
-
 impl Reader<'_> {
-    fn get(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, ImportError> {
-        let values = self.tensors.get(&name, shape)?.to_vec();
-        self.used.push(name);
-        Ok(values)
-    }
-
     fn conv(&mut self, name: &str, shape: [usize; 4], num_outputs: usize) -> Result<Conv, ImportError> {
         let weight = self.get(format!("{name}.weight"), &shape)?;
         Ok(Conv { weight, shape, bias: self.get(format!("{name}.bias"), &[num_outputs])? })
-    }
-
-    fn norm(&mut self, name: &str, num_channels: usize) -> Result<Norm, ImportError> {
-        let mut get = |part: &str| self.get(format!("{name}.{part}"), &[num_channels]);
-        let norm =
-            Norm { weight: get("weight")?, bias: get("bias")?, mean: get("running_mean")?, var: get("running_var")? };
-        match norm.var.iter().find(|var| **var < 0.0) {
-            None => Ok(norm),
-            Some(negative) => {
-                let field = format!("{name}.running_var");
-                Err(ImportError::field(&self.tensors.path, field, "variances of at least 0", negative))
-            }
-        }
     }
 }

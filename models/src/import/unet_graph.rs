@@ -4,8 +4,11 @@
 //! The masks are `(y_j^2 + e/J) / (sum_k y_k^2 + e)`, e = 1e-10, J stems; above the bins that the networks see they are
 //! the mean of the same slice, channel and stem over those bins (Spleeter's `mask_extension: average`).
 
-use super::unet::{Conv, DEPTH, KERNEL, LAST_KERNEL, Level, Norm, UNet};
-use crate::onnx::{Attr, GraphBuilder, Value};
+use super::unet::{Conv, DEPTH, KERNEL, LAST_KERNEL, Level, UNet};
+use crate::{
+    cdae::BatchNorm,
+    onnx::{Attr, GraphBuilder, Value},
+};
 use std::{io, path::Path};
 
 const MASK_EPSILON: f32 = 1e-10;
@@ -104,7 +107,7 @@ impl BlockGraph {
         self.graph.node(op_type, &[x, &weight, &bias], &attributes)
     }
 
-    fn norm(&mut self, x: &Value, norm: &Norm) -> Value {
+    fn norm(&mut self, x: &Value, norm: &BatchNorm) -> Value {
         let mut constant = |values: &[f32]| self.graph.floats(values, &[values.len() as i64]);
         let [weight, bias, mean, var] = [&norm.weight, &norm.bias, &norm.mean, &norm.var].map(|v| constant(v));
         let epsilon = [("epsilon", Attr::Float(BATCH_NORM_EPSILON))];

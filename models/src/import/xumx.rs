@@ -1,9 +1,13 @@
 //! The weights of xumx-sliCQ-V2, checked: a [`Cdae`] of 50 and 51 channels with the stacks bass, vocals, other, drums.
 
-use super::{ImportError, settings::Settings, tensors::Tensors};
+use super::{
+    ImportError,
+    settings::Settings,
+    tensors::{Reader, Tensors},
+};
 use crate::{
     State,
-    cdae::{BatchNorm, BucketStacks, Cdae, CdaeGraph, Form, Stack, TAPS, kernel_bins},
+    cdae::{BucketStacks, Cdae, CdaeGraph, Form, Stack, TAPS, kernel_bins},
     onnx::GraphBuilder,
 };
 use slicqt::{Bucket, Plan};
@@ -54,7 +58,7 @@ impl Xumx {
             let expected = format!("{} buckets, as the transform of the settings has", plan.buckets().len());
             return Err(ImportError::field(&tensors.path, field, expected, format!("{num_buckets} buckets")));
         }
-        let mut reader = Reader { tensors, used: vec![] };
+        let mut reader = Reader::new(tensors);
         let buckets = plan.buckets().iter().enumerate().map(|(idx, bucket)| reader.bucket(idx, bucket));
         let buckets = buckets.collect::<Result<Vec<_>, _>>()?;
         let used: std::collections::HashSet<String> = reader.used.drain(..).collect();
@@ -80,18 +84,7 @@ fn bucket_of(name: &str) -> Option<usize> {
     name.strip_prefix("sliced_umx.")?.split('.').next()?.parse().ok().filter(|idx| *idx < 100_000)
 }
 
-struct Reader<'a> {
-    tensors: &'a Tensors,
-    used: Vec<String>,
-}
-
 impl Reader<'_> {
-    fn get(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, ImportError> {
-        let values = self.tensors.get(&name, shape)?.to_vec();
-        self.used.push(name);
-        Ok(values)
-    }
-
     fn bucket(&mut self, idx: usize, bucket: &Bucket) -> Result<BucketStacks, ImportError> {
         let kernel = kernel_bins(bucket.num_bins);
         let stacks = (0..STEMS.len())
@@ -116,22 +109,5 @@ impl Reader<'_> {
             transposed_2: self.get(format!("{prefix}.9.weight"), &[OUTER, 2, kernel, num_frames])?,
             bias: self.get(format!("{prefix}.9.bias"), &[2])?,
         })
-    }
-
-    fn batch_norm(&mut self, prefix: &str, num_channels: usize) -> Result<BatchNorm, ImportError> {
-        let mut get = |name: &str| self.get(format!("{prefix}.{name}"), &[num_channels]);
-        let norm = BatchNorm {
-            weight: get("weight")?,
-            bias: get("bias")?,
-            mean: get("running_mean")?,
-            var: get("running_var")?,
-        };
-        match norm.var.iter().find(|var| **var < 0.0) {
-            None => Ok(norm),
-            Some(negative) => {
-                let field = format!("{prefix}.running_var");
-                Err(ImportError::field(&self.tensors.path, field, "variances of at least 0", negative))
-            }
-        }
     }
 }

@@ -11,6 +11,14 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 /// Name, shape and values.
 pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 
+/// What a test does to good tensors.
+pub type Edit = fn(&mut Vec<NamedTensor>);
+
+/// The tensor of this name.
+pub fn find<'a>(tensors: &'a mut [NamedTensor], name: &str) -> &'a mut NamedTensor {
+    tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()
+}
+
 /// A smaller transform than the published ones, so that tests are short; it has buckets of several kinds.
 pub const SETTINGS: &str = r#"{"args": {"fscale": "mel", "fbins": 12, "fmin": 310.0, "fgamma": 0.0, "realtime": true,
     "seq_dur": 0.1}, "best_epoch": 3, "train_loss_history": [1.0, 0.5]}"#;

@@ -108,12 +108,7 @@ impl TestModel {
             sample_rate_hz: self.design.sample_rate_hz() as u32,
             hop_len: plan.hop_len(),
             look_ahead_slices: self.look_ahead_slices,
-            transform: Transform {
-                design: self.design.clone(),
-                slice_len: plan.slice_len(),
-                transition_len: plan.transition_len(),
-                num_coefs: plan.num_coefs(),
-            },
+            transform: Transform::new(&self.design, plan),
             graph: Graph { file: "model.onnx".into(), sha256: String::new() },
             input: Input {
                 name: "magnitudes".into(),
