@@ -126,6 +126,13 @@ impl Pipeline {
         (self.hops.len() - 1) * self.plan.hop_len()
     }
 
+    /// After so many hops of silence the stems are silent too. None for models that wait for the end of the song.
+    pub fn tail_hops(&self) -> Option<usize> {
+        let is_live = self.blocks.is_none() && self.wiener.is_none();
+        let overlap = self.plan.slice_len().div_ceil(self.plan.hop_len());
+        is_live.then_some(2 * (overlap - 1) + self.mask_delay_slices + 1)
+    }
+
     /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
     /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: what the
     /// masks lack to 1 is shared out equally, and the last stem is the mix less the others. Samples that are not finite

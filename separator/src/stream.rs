@@ -5,6 +5,7 @@ use crate::{
     pipeline::sanitise,
     resampling::{Kernel, Resampler},
     schedule::Schedule,
+    settling::{Heard, Settling},
 };
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub(crate) struct Stream {
     schedule: Schedule,
     /// None at equal rates.
     resampling: Option<Resampling>,
+    settling: Settling,
+    next_job_idx: i64,
 }
 
 struct Resampling {
@@ -36,7 +39,8 @@ impl Stream {
     pub fn new(pipeline: Pipeline, schedule: Schedule) -> Self {
         debug_assert_eq!(schedule.pipeline_delay(), pipeline.delay_samples() as i64);
         let resampling = (!schedule.is_direct()).then(|| Resampling::new(&pipeline, &schedule));
-        let mut stream = Stream { pipeline, schedule, resampling };
+        let settling = Settling::new(&pipeline, &schedule);
+        let mut stream = Stream { pipeline, schedule, resampling, settling, next_job_idx: 0 };
         stream.restart(0);
         stream
     }
@@ -52,10 +56,22 @@ impl Stream {
 
     /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
     pub fn restart(&mut self, job_idx: i64) {
+        self.settling.reset();
+        self.next_job_idx = job_idx;
+        self.restart_streams(job_idx);
+    }
+
+    fn restart_streams(&mut self, job_idx: i64) {
         self.pipeline.reset();
         if let Some(resampling) = &mut self.resampling {
             resampling.restart(&self.schedule, job_idx);
         }
+    }
+
+    /// Whether it has heard nothing but silence for so long that nothing is left of what came before. Further silence
+    /// then costs nothing, and what follows it is treated as the start of a stream.
+    pub fn is_settled(&self) -> bool {
+        self.settling.is_settled()
     }
 
     /// The mix of the next job, `[channel][sample]`, as long as the schedule says, in; as many samples of every stem,
@@ -66,6 +82,16 @@ impl Stream {
     pub fn process_job(&mut self, mix: &mut Stereo, stems: &mut [Stereo]) -> Result<(), SeparatorError> {
         let len = mix[0].len();
         stems.iter_mut().flatten().for_each(|samples| samples.resize(len, 0.0));
+        let job_idx = self.next_job_idx;
+        self.next_job_idx += 1;
+        match self.settling.hear(mix) {
+            Heard::Nothing => {
+                stems.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+                return Ok(());
+            }
+            Heard::SoundAfterSilence => self.restart_streams(job_idx),
+            Heard::Sound => {}
+        }
         match &mut self.resampling {
             None => self.pipeline.process_hop([&mix[0], &mix[1]], stems),
             Some(resampling) => resampling.process_job(&mut self.pipeline, mix, stems),
