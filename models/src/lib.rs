@@ -33,6 +33,7 @@ pub use checksum::sha256_file;
 pub use error::ModelError;
 pub use location::{find_by_name, locate, user_models_dir, user_models_dirs};
 pub use manifest::{
-    Channel, FORMAT, Graph, Input, MANIFEST_FILE, Manifest, Offline, Output, Scores, State, Training, Transform,
+    Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
+    Training, Transform,
 };
 pub use model::Model;

@@ -1,8 +1,10 @@
 //! A model folder that was read, validated and hash-checked.
 
 use crate::{
-    MANIFEST_FILE, Manifest, ModelError, sha256_file,
-    validate::{field_error, validate},
+    MANIFEST_FILE, Manifest, ModelError,
+    limits::MAX_GRAPH_BYTES,
+    sha256_file,
+    validate::{check_len, field_error},
 };
 use std::path::{Path, PathBuf};
 
@@ -25,9 +27,10 @@ impl Model {
     /// Not safe: reads files.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
         let manifest = Manifest::read(&dir.join(MANIFEST_FILE))?;
-        validate(&manifest, dir)?;
+        manifest.validate(dir)?;
         let model = Model { dir: dir.to_owned(), manifest };
         let graph = model.onnx_path();
+        check_len(&graph, MAX_GRAPH_BYTES)?;
         let (actual, num_bytes) = sha256_file(&graph)?;
         let expected = model.manifest.graph.sha256.to_lowercase();
         if actual != expected {

@@ -2,7 +2,7 @@
 //! keeps to the [`limits`](crate::limits).
 
 use crate::{
-    Channel, MANIFEST_FILE, Manifest, ModelError, State,
+    Channel, MANIFEST_FILE, Manifest, ModelError, OutputKind, State,
     limits::*,
     names::{FILE_NAME, STEM_NAME, is_file_name, is_stem_name},
 };
@@ -34,6 +34,21 @@ fn shortened(text: String) -> String {
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
         None => text,
     }
+}
+
+/// Refuses a file that is longer than it may be, before any of it is read.
+pub(crate) fn check_len(path: &Path, max_bytes: u64) -> Result<(), ModelError> {
+    let unreadable = |source| ModelError::Unreadable { path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        // A pipe or a device has no length, and may have no end.
+        return Err(unreadable(std::io::Error::other("not a file")));
+    }
+    let num_bytes = metadata.len();
+    if num_bytes <= max_bytes {
+        return Ok(());
+    }
+    Err(field_error(path, "length", format!("at most {max_bytes} bytes"), format!("{num_bytes} bytes")))
 }
 
 type Checked = Result<(), ModelError>;
@@ -129,6 +144,10 @@ impl Validator<'_> {
         if let Some(frames) = offline.wiener_window_frames {
             let holds = (1..=MAX_WINDOW_FRAMES).contains(&frames);
             self.require(holds, "offline.wiener_window_frames", format!("1 to {MAX_WINDOW_FRAMES}"), frames)?;
+            // The filter's covariances are those of real masks.
+            let holds = m.output.kind == OutputKind::Mask;
+            let expected = "mask with offline.wiener_window_frames";
+            self.require(holds, "output.kind", expected, quoted(m.output.kind))?;
         }
         let lead = offline.lead_slices;
         let Some(num_slices) = offline.block_slices else {
@@ -161,11 +180,12 @@ impl Validator<'_> {
             None => (vec![], ""),
         };
         let num_coefs = m.transform.num_coefs;
-        let input = [block.clone(), vec![m.input.channels.len(), num_coefs]].concat();
-        let expected = format!("{input:?} ({slices}channels, num_coefs)");
+        let input = [block.clone(), vec![m.input.num_planes(), num_coefs]].concat();
+        let expected = format!("{input:?} ({slices}{}, num_coefs)", planes(m.input.kind.num_planes(), "channels"));
         self.require(m.input.shape == input, "input.shape", expected, quoted(&m.input.shape))?;
-        let output = [block, vec![m.stems.len(), 2, num_coefs]].concat();
-        let expected = format!("{output:?} ({slices}stems, left and right, num_coefs)");
+        let output = [block, vec![m.stems.len(), m.output.num_planes(), num_coefs]].concat();
+        let expected =
+            format!("{output:?} ({slices}stems, {}, num_coefs)", planes(m.output.kind.num_planes(), "left and right"));
         self.require(m.output.shape == output, "output.shape", expected, quoted(&m.output.shape))?;
         for (field, shape) in [("input.shape", &m.input.shape), ("output.shape", &m.output.shape)] {
             self.tensor_len(field, shape)?;
@@ -238,7 +258,7 @@ impl Validator<'_> {
         let min_frames = if m.transform.design.stft_lens().is_some() { 1 } else { 16 };
         let filter_slices = offline.wiener_window_frames.map_or(0, |frames| frames.div_ceil(min_frames));
         // Both channels, complex; and the stems' masks besides.
-        let (coefs, masks) = (4, 2 * num_stems);
+        let (coefs, masks) = (4, m.output.num_planes() * num_stems);
         let samples = product_within(&[mask_slices + filter_slices, 2, m.hop_len], MAX_BUFFERED_LEN);
         let waiting = product_within(&[mask_slices, coefs, num_coefs], MAX_BUFFERED_LEN);
         let filtered = product_within(&[filter_slices, coefs + masks, num_coefs], MAX_BUFFERED_LEN);
@@ -250,6 +270,11 @@ impl Validator<'_> {
             format!("{mask_slices} slices for the masks, {filter_slices} for the filter, of {num_coefs} coefficients"),
         )
     }
+}
+
+/// The planes of a shape, in words.
+fn planes(num_planes: usize, channels: &str) -> String {
+    if num_planes == 1 { channels.to_owned() } else { format!("re and im of {channels}") }
 }
 
 /// As Rust would write it: control characters cannot reach a terminal.
