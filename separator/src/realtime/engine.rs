@@ -293,7 +293,7 @@ fn open(
     };
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);
-    let preroll = preroll_jobs(&model.manifest, !schedule.is_direct());
+    let preroll = preroll_jobs(&model.manifest, &schedule);
     let stream = Stream::new(Pipeline::new(&runtime, model)?, schedule);
     Ok(WorkerLane::new(ends, stream, stem_map(&model.manifest.stems), rate_hz, preroll))
 }
