@@ -13,8 +13,11 @@ pub(crate) struct Kernel {
     half_width: usize,
 }
 
-/// Kernels in use: half width, number of phases, bits of the cutoff.
-static SHARED: Mutex<Vec<((usize, usize, u64), Weak<Kernel>)>> = Mutex::new(Vec::new());
+/// Half width, number of phases, bits of the cutoff.
+type Key = (usize, usize, u64);
+
+/// Kernels in use.
+static SHARED: Mutex<Vec<(Key, Weak<Kernel>)>> = Mutex::new(Vec::new());
 
 impl Kernel {
     /// The kernel that [`new`](Self::new) makes, one for all who use it at the same time: at 44,056 Hz the two of a stream

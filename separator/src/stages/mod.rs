@@ -49,7 +49,7 @@ pub use analysis::{Analysis, Planes};
 pub use estimator::Masking;
 pub(crate) use estimator::{Estimator, estimator_of, is_usable};
 pub(crate) use masker::{Masker, masker_of};
-pub use synthesis::Synthesis;
+pub use synthesis::{Estimate, Synthesis};
 pub use wiener::Wiener;
 
 use slicqt::Complex;

@@ -4,6 +4,9 @@ use crate::Stereo;
 use slicqt::{Complex, OverlapAdd, Plan, Scratch, Timing};
 use std::{collections::VecDeque, sync::Arc};
 
+/// Writes the coefficients of a stem and channel, `[coef]`: `estimate(stem, channel, coefs)`.
+pub type Estimate<'a> = dyn FnMut(usize, usize, &mut [Complex<f32>]) + 'a;
+
 /// Transforms back and adds up the slices of all stems but the last, which is the mix less the others: so the stems sum
 /// to the mix, whatever the transform's rounding is.
 pub struct Synthesis {
@@ -59,19 +62,13 @@ impl Synthesis {
     }
 
     /// Takes the newest hop of the mix, `[channel][sample]`, and gives a hop of every stem, `[stem][channel][sample]`.
-    /// `estimate(stem, channel, coefs)` writes the coefficients of a stem.
     ///
     /// # Panics
     /// If a length is not the plan's.
     ///
     /// # Realtime
     /// Safe, if `estimate` is.
-    pub fn synthesise_into(
-        &mut self,
-        mix: [&[f32]; 2],
-        estimate: &mut dyn FnMut(usize, usize, &mut [Complex<f32>]),
-        stems: &mut [Stereo],
-    ) {
+    pub fn synthesise_into(&mut self, mix: [&[f32]; 2], estimate: &mut Estimate, stems: &mut [Stereo]) {
         assert_eq!(stems.len(), self.overlap_adds.len() + 1, "number of stems");
         let Some((last, others)) = stems.split_last_mut() else { return };
         for channel in 0..2 {
