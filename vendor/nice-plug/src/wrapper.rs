@@ -2,6 +2,8 @@
 //! name of a type that implements `Plugin` to. The macro will handle the rest.
 
 pub mod clap;
+// UNBRAID: new module
+pub mod host;
 pub(crate) mod state;
 pub(crate) mod util;
 

@@ -17,7 +17,8 @@ pub use clap_sys::host::clap_host;
 pub use clap_sys::plugin::{clap_plugin, clap_plugin_descriptor};
 pub use clap_sys::version::CLAP_VERSION;
 use nice_plug_core::context::remote_controls::RemoteControlsContext;
-use nice_plug_core::plugin::Plugin;
+use crate::wrapper::host::HostHandle;
+use nice_plug_core::plugin::{Plugin, ProcessStatus};
 
 /// Provides auxiliary metadata needed for a CLAP plugin.
 #[allow(unused_variables)]
@@ -43,6 +44,15 @@ pub trait ClapPlugin: Plugin {
     /// that the host can use to provide better hardware mapping for a plugin. See the linked
     /// extension for more information.
     fn remote_controls(&self, context: &mut impl RemoteControlsContext) {}
+
+    // UNBRAID: new. The host's services and the process mode of every block; called once, right after construction.
+    fn set_host(&mut self, host: HostHandle) {}
+
+    // UNBRAID: new. What `process()` would return if sound were on its way through the plugin: the tail that a host
+    // sees which asks for it after activation, before the first block. Asked after `activate()` and `reset()`.
+    fn status_before_processing(&self) -> ProcessStatus {
+        ProcessStatus::Normal
+    }
 }
 
 /// Configuration for the plugin's polyphonic modulation options, if it supports .

@@ -94,8 +94,12 @@ pub(crate) unsafe fn serialize_object<'a, P: Plugin>(
 pub(crate) unsafe fn serialize_json<'a, P: Plugin>(
     plugin_params: Arc<dyn Params>,
     params_iter: impl IntoIterator<Item = (&'a String, ParamPtr)>,
+    // UNBRAID: new argument
+    adjust: impl FnOnce(&mut PluginState),
 ) -> Result<Vec<u8>> {
-    let plugin_state = unsafe { serialize_object::<P>(plugin_params, params_iter) };
+    // UNBRAID: adjusted before it is written
+    let mut plugin_state = unsafe { serialize_object::<P>(plugin_params, params_iter) };
+    adjust(&mut plugin_state);
     let json = serde_json::to_vec(&plugin_state).context("Could not format as JSON")?;
 
     #[cfg(feature = "zstd")]
@@ -117,6 +121,26 @@ pub(crate) unsafe fn serialize_json<'a, P: Plugin>(
     {
         Ok(json)
     }
+}
+
+// UNBRAID: new
+/// Put another value of a parameter into a state object.
+pub(crate) unsafe fn override_param(
+    state: &mut PluginState,
+    id: &str,
+    param_ptr: ParamPtr,
+    normalized: f32,
+) {
+    let value = unsafe {
+        match param_ptr {
+            ParamPtr::FloatParam(p) => ParamValue::F32((*p).preview_plain(normalized)),
+            ParamPtr::IntParam(p) => ParamValue::I32((*p).preview_plain(normalized)),
+            ParamPtr::BoolParam(p) => ParamValue::Bool((*p).preview_plain(normalized)),
+            // Variants may be saved by index even where they have IDs.
+            ParamPtr::EnumParam(p) => ParamValue::I32((*p).preview_plain(normalized)),
+        }
+    };
+    state.params.insert(id.to_owned(), value);
 }
 
 /// Deserialize a plugin's state from a [`PluginState`] object. This is used to allow the plugin to
@@ -251,7 +275,8 @@ pub(crate) unsafe fn deserialize_json(state: &[u8]) -> Option<PluginState> {
     let result: Option<PluginState> = match serde_json::from_slice(state) {
         Ok(s) => Some(s),
         Err(err) => {
-            crate::nice_debug_assert_failure!("Error while deserializing state: {}", err);
+            // UNBRAID: was seen in debug builds only
+            crate::nice_error!("Failed to load state: {}", err);
             None
         }
     };

@@ -6,6 +6,8 @@ mod factory;
 mod inner;
 mod note_expressions;
 mod param_units;
+// UNBRAID: new module
+mod pending;
 pub mod subcategories;
 mod wrapper;
 
@@ -14,7 +16,8 @@ mod view;
 
 /// Re-export for the wrapper.
 pub use factory::PluginInfo;
-use nice_plug_core::plugin::Plugin;
+use crate::wrapper::host::HostHandle;
+use nice_plug_core::plugin::{Plugin, ProcessStatus};
 pub use vst3;
 pub use wrapper::Wrapper;
 
@@ -36,6 +39,15 @@ pub trait Vst3Plugin: Plugin {
     /// [`VST3_CLASS_ID`][Self::VST3_CLASS_ID`] in the correct order for the current platform so
     /// projects and presets can be shared between platforms. This should not be overridden.
     const PLATFORM_VST3_CLASS_ID: [u8; 16] = swap_vst3_uid_byte_order(Self::VST3_CLASS_ID);
+
+    // UNBRAID: new. The host's services and the process mode of every block; called once, right after construction.
+    fn set_host(&mut self, _host: HostHandle) {}
+
+    // UNBRAID: new. What `process()` would return if sound were on its way through the plugin: the tail that a host
+    // sees which asks for it after activation, before the first block. Asked after `activate()` and `reset()`.
+    fn status_before_processing(&self) -> ProcessStatus {
+        ProcessStatus::Normal
+    }
 }
 
 #[cfg(not(target_os = "windows"))]

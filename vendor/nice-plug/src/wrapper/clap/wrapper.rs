@@ -24,6 +24,9 @@ use clap_sys::ext::gui::CLAP_EXT_GUI;
 #[cfg(feature = "editor")]
 use clap_sys::ext::gui::{clap_host_gui, clap_plugin_gui};
 use clap_sys::ext::latency::{CLAP_EXT_LATENCY, clap_host_latency, clap_plugin_latency};
+use clap_sys::ext::log::{
+    CLAP_EXT_LOG, CLAP_LOG_ERROR, CLAP_LOG_INFO, CLAP_LOG_WARNING, clap_host_log,
+};
 use clap_sys::ext::note_ports::{
     CLAP_EXT_NOTE_PORTS, CLAP_NOTE_DIALECT_CLAP, CLAP_NOTE_DIALECT_MIDI, clap_note_port_info,
     clap_plugin_note_ports,
@@ -103,6 +106,7 @@ use crate::wrapper::clap::context::RemoteControlPages;
 #[cfg(feature = "editor")]
 use crate::wrapper::clap::context::WrapperGuiContext;
 use crate::wrapper::clap::util::{read_stream, write_stream};
+use crate::wrapper::host::{HostHandle, HostLogLevel, HostServices};
 use crate::wrapper::state::{self};
 use crate::wrapper::util::buffer_management::{BufferManager, ChannelPointers};
 use crate::wrapper::util::{clamp_input_event_timing, hash_param_id, process_wrapper, strlcpy};
@@ -155,7 +159,10 @@ pub struct Wrapper<P: ClapPlugin> {
     /// Will be set in `clap_plugin::activate()`.
     current_buffer_config: AtomicCell<Option<BufferConfig>>,
     /// The current audio processing mode. Set through the render extension. Defaults to realtime.
-    pub current_process_mode: AtomicCell<ProcessMode>,
+    // UNBRAID: shared with the plugin through `host`.
+    pub current_process_mode: Arc<AtomicCell<ProcessMode>>,
+    // UNBRAID: new
+    pub host: HostHandle,
     /// The incoming events for the plugin, if `P::MIDI_INPUT` is set to `MidiConfig::Basic` or
     /// higher.
     ///
@@ -592,6 +599,9 @@ impl<P: ClapPlugin> Wrapper<P> {
             &param_ptr_to_hash,
         );
 
+        // UNBRAID: new
+        let host = HostHandle::new();
+
         let wrapper = Self {
             this: AtomicRefCell::new(Weak::new()),
 
@@ -612,7 +622,9 @@ impl<P: ClapPlugin> Wrapper<P> {
                 P::AUDIO_IO_LAYOUTS.first().copied().unwrap_or_default(),
             ),
             current_buffer_config: AtomicCell::new(None),
-            current_process_mode: AtomicCell::new(ProcessMode::Realtime),
+            // UNBRAID: see `host.rs`
+            current_process_mode: host.process_mode.clone(),
+            host,
             input_events: AtomicRefCell::new(VecDeque::with_capacity(P::INPUT_EVENT_CAPACITY)),
             last_process_status: AtomicCell::new(ProcessStatus::Normal),
             latency_changed: AtomicBool::new(false),
@@ -770,6 +782,9 @@ impl<P: ClapPlugin> Wrapper<P> {
         // The `clap_plugin::plugin_data` field needs to point to this wrapper so we can access it
         // from the vtable functions
         wrapper.clap_plugin.borrow_mut().plugin_data = Arc::as_ptr(&wrapper) as *mut _;
+
+        // UNBRAID: new. The services follow in `init()`: the host may not be called before.
+        wrapper.plugin.try_lock().unwrap().set_host(wrapper.host.clone());
 
         // Initialize the background thread **before** the editor!
         *wrapper.background_thread.borrow_mut() =
@@ -1042,7 +1057,11 @@ impl<P: ClapPlugin> Wrapper<P> {
 
                 // Check the current event before applying it, including the first event in the
                 // buffer. A later event belongs to the next process slice.
-                if (*event).time > current_sample_idx as u32 && stop_predicate(event) {
+                // UNBRAID: an event after the end of the block let the plugin write beyond the host's buffers.
+                if (*event).time > current_sample_idx as u32
+                    && ((*event).time as usize) < total_buffer_len
+                    && stop_predicate(event)
+                {
                     return Some(((*event).time as usize, event_idx as usize));
                 }
 
@@ -1707,6 +1726,12 @@ impl<P: ClapPlugin> Wrapper<P> {
             );
         }
 
+        // UNBRAID: new
+        wrapper.host.connect(Box::new(Services {
+            host: wrapper.host_callback.clone(),
+            log: unsafe { query_host_extension::<clap_host_log>(&wrapper.host_callback, CLAP_EXT_LOG) },
+        }));
+
         #[cfg(feature = "editor")]
         wrapper.update_track_info_from_host();
 
@@ -1716,6 +1741,8 @@ impl<P: ClapPlugin> Wrapper<P> {
     unsafe extern "C" fn destroy(plugin: *const clap_plugin) {
         assert!(!plugin.is_null() && unsafe { !(*plugin).plugin_data.is_null() });
         let this = unsafe { Arc::from_raw((*plugin).plugin_data as *mut Self) };
+        // UNBRAID: new. The host may not be called from now on.
+        this.host.disconnect();
         crate::nice_debug_assert_eq!(Arc::strong_count(&this), 1);
 
         drop(this);
@@ -1760,6 +1787,9 @@ impl<P: ClapPlugin> Wrapper<P> {
         loop {
             if let Some(mut plugin) = wrapper.plugin.try_lock() {
                 if plugin.activate(&audio_io_layout, &buffer_config, &mut activate_context) {
+                    // UNBRAID: new
+                    wrapper.last_process_status.store(plugin.status_before_processing());
+
                     // NOTE: `Plugin::reset()` is called in `clap_plugin::start_processing()` instead of in
                     //       this function
 
@@ -1778,7 +1808,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                             // Also store this for later, so we can reinitialize the plugin after restoring state
                             wrapper.current_buffer_config.store(Some(buffer_config));
 
-                            wrapper.is_activated.store(true, Ordering::SeqCst);
+                            // UNBRAID: `is_activated` was set here; see below
 
                             result = true;
 
@@ -1805,6 +1835,12 @@ impl<P: ClapPlugin> Wrapper<P> {
 
         // NOTE: This needs to be dropped after the `plugin` lock to avoid deadlocks
         drop(activate_context);
+
+        // UNBRAID: set before the context was dropped. A latency that changed in `activate()` is told from within it now,
+        // where it may change; it asked for a restart at every first activation, which stalls hosts that bounce.
+        if result {
+            wrapper.is_activated.store(true, Ordering::SeqCst);
+        }
 
         result
     }
@@ -1838,7 +1874,7 @@ impl<P: ClapPlugin> Wrapper<P> {
         let wrapper = unsafe { &*((*plugin).plugin_data as *const Self) };
 
         // Always reset the processing status when the plugin gets activated or deactivated
-        wrapper.last_process_status.store(ProcessStatus::Normal);
+        // UNBRAID: stored below, once it is known
         wrapper.is_processing.store(true, Ordering::SeqCst);
 
         // To be consistent with the VST3 wrapper, we'll also reset the buffers here in addition to
@@ -1850,6 +1886,8 @@ impl<P: ClapPlugin> Wrapper<P> {
             loop {
                 if let Some(mut plugin) = wrapper.plugin.try_lock() {
                     plugin.reset();
+                    // UNBRAID: was `Normal`: no tail before the first block
+                    wrapper.last_process_status.store(plugin.status_before_processing());
                     break;
                 } else if now.elapsed() > Duration::from_millis(200) {
                     crate::nice_error!(
@@ -2062,7 +2100,8 @@ impl<P: ClapPlugin> Wrapper<P> {
                                 .enumerate()
                             {
                                 let aux_input_idx = aux_input_no + aux_input_start_idx;
-                                if aux_input_idx > process.audio_inputs_count as usize {
+                                // UNBRAID: was `>`
+                                if aux_input_idx >= process.audio_inputs_count as usize {
                                     break;
                                 }
 
@@ -2086,7 +2125,8 @@ impl<P: ClapPlugin> Wrapper<P> {
                                 .enumerate()
                             {
                                 let aux_output_idx = aux_output_no + aux_output_start_idx;
-                                if aux_output_idx > process.audio_outputs_count as usize {
+                                // UNBRAID: was `>`
+                                if aux_output_idx >= process.audio_outputs_count as usize {
                                     break;
                                 }
 
@@ -2105,6 +2145,8 @@ impl<P: ClapPlugin> Wrapper<P> {
                     })
                 };
 
+                // UNBRAID: the auxiliary outputs were checked too. A host may leave them unconnected; their slices are
+                // empty then, and the main output is processed all the same.
                 // If the host does not provide outputs or if it does not provide the required
                 // number of channels (should not happen, but Ableton Live does this for bypassed
                 // VST3 plugins) then we'll skip audio processing. In that case
@@ -2112,12 +2154,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 // to empty slices since there is no storage to point them to. The auxiliary input
                 // buffers always point to valid storage.
                 let mut buffer_is_valid = true;
-                for output_buffer_slice in buffers.main_buffer.as_slice_immutable().iter().chain(
-                    buffers
-                        .aux_outputs
-                        .iter()
-                        .flat_map(|buffer| buffer.as_slice_immutable().iter()),
-                ) {
+                for output_buffer_slice in buffers.main_buffer.as_slice_immutable().iter() {
                     if output_buffer_slice.is_empty() {
                         buffer_is_valid = false;
                         break;
@@ -3160,7 +3197,8 @@ impl<P: ClapPlugin> Wrapper<P> {
         check_null_ptr!(false, plugin, unsafe { (*plugin).plugin_data }, param_info);
         let wrapper = unsafe { &*((*plugin).plugin_data as *const Self) };
 
-        if param_index > unsafe { Self::ext_params_count(plugin) } {
+        // UNBRAID: was `>`
+        if param_index >= unsafe { Self::ext_params_count(plugin) } {
             return false;
         }
 
@@ -3375,13 +3413,9 @@ impl<P: ClapPlugin> Wrapper<P> {
             }
         };
 
-        if wrapper.current_process_mode.swap(mode) != mode
-            && wrapper.is_activated.load(Ordering::SeqCst)
-        {
-            // We may change process mode while activated. In that case, restart the audio processor
-            // so the plugin can react to the process mode change in `Plugin::activate`.
-            wrapper.request_restart();
-        }
+        // UNBRAID: a restart was requested, too late for the render that begins now. The plugin reads the mode in every
+        // block.
+        wrapper.current_process_mode.store(mode);
 
         true
     }
@@ -3397,6 +3431,8 @@ impl<P: ClapPlugin> Wrapper<P> {
             state::serialize_json::<P>(
                 wrapper.params.clone(),
                 state::make_params_iter(&wrapper.param_by_hash, &wrapper.param_id_to_hash),
+                // UNBRAID: new argument
+                |_| {},
             )
         };
         match serialized {
@@ -3546,5 +3582,28 @@ unsafe fn query_host_extension<T>(
         unsafe { Some(ClapPtr::new(extension_ptr as *const T)) }
     } else {
         None
+    }
+}
+
+// UNBRAID: new
+struct Services {
+    host: ClapPtr<clap_host>,
+    log: Option<ClapPtr<clap_host_log>>,
+}
+
+impl HostServices for Services {
+    fn request_restart(&self) {
+        unsafe_clap_call! { &*self.host=>request_restart(&*self.host) };
+    }
+
+    fn log(&self, level: HostLogLevel, text: &CStr) {
+        let severity = match level {
+            HostLogLevel::Info => CLAP_LOG_INFO,
+            HostLogLevel::Warning => CLAP_LOG_WARNING,
+            HostLogLevel::Error => CLAP_LOG_ERROR,
+        };
+        if let Some(log) = &self.log {
+            unsafe_clap_call! { log=>log(&*self.host, severity, text.as_ptr()) };
+        }
     }
 }

@@ -200,6 +200,11 @@ impl BufferManager {
                             let output_channel_pointer =
                                 output_channel_pointers.ptrs.as_ptr().add(channel_idx);
 
+                            // UNBRAID: null pointers were turned into slices
+                            if (*output_channel_pointer).is_null() {
+                                *output_slice = &mut [];
+                                continue;
+                            }
                             *output_slice = std::slice::from_raw_parts_mut(
                                 (*output_channel_pointer).add(sample_offset),
                                 num_samples,
@@ -208,7 +213,11 @@ impl BufferManager {
 
                         // If the caller/host should have provided buffer pointers but didn't then we
                         // must get rid of any dangling slices
-                        output_slices[output_channel_pointers.num_channels..].fill_with(|| &mut [])
+                        // UNBRAID: panicked where the host has more channels than the plugin
+                        output_slices
+                            .iter_mut()
+                            .skip(output_channel_pointers.num_channels)
+                            .for_each(|slice| *slice = &mut [])
                     }
                     None => {
                         crate::nice_debug_assert_eq!(output_slices.len(), 0);
@@ -235,6 +244,14 @@ impl BufferManager {
                     {
                         let input_channel_pointer =
                             *input_channel_pointers.ptrs.as_ptr().add(channel_idx);
+                        // UNBRAID: both cases were read and written
+                        if output_slice.is_empty() {
+                            continue;
+                        }
+                        if input_channel_pointer.is_null() {
+                            output_slice.fill(0.0);
+                            continue;
+                        }
                         debug_assert!(channel_idx < output_channel_pointers.num_channels);
                         let output_channel_pointer =
                             *output_channel_pointers.ptrs.as_ptr().add(channel_idx);
@@ -256,7 +273,8 @@ impl BufferManager {
             if input_channel_pointers.num_channels < output_channel_pointers.num_channels {
                 unsafe {
                     self.main_buffer.set_slices(num_samples, |output_slices| {
-                        for slice in &mut output_slices[input_channel_pointers.num_channels..] {
+                        // UNBRAID: panicked where the host has more channels than the plugin
+                        for slice in output_slices.iter_mut().skip(input_channel_pointers.num_channels) {
                             slice.fill(0.0);
                         }
                     });
@@ -355,6 +373,11 @@ impl BufferManager {
                                 let output_channel_pointer =
                                     output_channel_pointers.ptrs.as_ptr().add(channel_idx);
 
+                                // UNBRAID: null pointers were turned into slices
+                                if (*output_channel_pointer).is_null() {
+                                    *output_slice = &mut [];
+                                    continue;
+                                }
                                 *output_slice = std::slice::from_raw_parts_mut(
                                     (*output_channel_pointer).add(sample_offset),
                                     num_samples,
@@ -367,8 +390,11 @@ impl BufferManager {
 
                             // If the caller/host should have provided buffer pointers but didn't then
                             // we must get rid of any dangling slices
-                            output_slices[output_channel_pointers.num_channels..]
-                                .fill_with(|| &mut [])
+                            // UNBRAID: panicked where the host has more channels than the plugin
+                            output_slices
+                                .iter_mut()
+                                .skip(output_channel_pointers.num_channels)
+                                .for_each(|slice| *slice = &mut [])
                         }
                         None => {
                             crate::nice_debug_assert_eq!(output_slices.len(), 0);

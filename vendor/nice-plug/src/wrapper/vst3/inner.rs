@@ -31,9 +31,11 @@ use vst3::{ComPtr, ComRef};
 use super::context::{WrapperActivateContext, WrapperProcessContext};
 use super::note_expressions::NoteExpressionController;
 use super::param_units::ParamUnits;
+use super::pending::PendingParams;
 use super::util::{VST3_MIDI_PARAMS_END, VST3_MIDI_PARAMS_START};
 use crate::event_loop::{EventLoop, MainThreadExecutor, OsEventLoop};
 use crate::util::permit_alloc;
+use crate::wrapper::host::{HostHandle, HostLogLevel, HostServices};
 use crate::wrapper::state;
 use crate::wrapper::util::buffer_management::BufferManager;
 use crate::wrapper::util::hash_param_id;
@@ -102,7 +104,12 @@ pub(crate) struct WrapperInner<P: Vst3Plugin> {
     /// Will be set in `IAudioProcessor::setupProcessing()`.
     pub current_buffer_config: AtomicCell<Option<BufferConfig>>,
     /// The current audio processing mode. Set in `IAudioProcessor::setup_processing()`.
-    pub current_process_mode: AtomicCell<ProcessMode>,
+    // UNBRAID: shared with the plugin through `host`.
+    pub current_process_mode: Arc<AtomicCell<ProcessMode>>,
+    // UNBRAID: new
+    pub host: HostHandle,
+    // UNBRAID: new. Values that the host gave to the controller and not yet to the processor.
+    pub pending_params: PendingParams,
     /// The most recently reported track information. Hosts may send partial updates (e.g.
     /// Ableton), so this is used to merge successive [`IInfoListener::setChannelContextInfos()`]
     /// calls.
@@ -295,7 +302,7 @@ impl<P: Vst3Plugin> WrapperInner<P> {
             }
         }
 
-        let param_hashes = param_id_hashes_ptrs_groups
+        let param_hashes: Vec<u32> = param_id_hashes_ptrs_groups
             .iter()
             .map(|(_, hash, _, _)| *hash)
             .collect();
@@ -328,6 +335,10 @@ impl<P: Vst3Plugin> WrapperInner<P> {
             AtomicRefCell::new(VecDeque::with_capacity(P::INPUT_EVENT_CAPACITY))
         };
 
+        // UNBRAID: new
+        let host = HostHandle::new();
+        let pending_params = PendingParams::new(&param_hashes);
+
         let wrapper = Arc::new(Self {
             plugin: TryLock::new(plugin),
             task_executor,
@@ -357,7 +368,10 @@ impl<P: Vst3Plugin> WrapperInner<P> {
                 P::AUDIO_IO_LAYOUTS.first().copied().unwrap_or_default(),
             ),
             current_buffer_config: AtomicCell::new(None),
-            current_process_mode: AtomicCell::new(ProcessMode::Realtime),
+            // UNBRAID: see `host.rs`
+            current_process_mode: host.process_mode.clone(),
+            host,
+            pending_params,
             #[cfg(feature = "editor")]
             current_track_info: AtomicRefCell::new(TrackInfo::default()),
             last_process_status: AtomicCell::new(ProcessStatus::Normal),
@@ -387,6 +401,10 @@ impl<P: Vst3Plugin> WrapperInner<P> {
         //        is separate from the internal COM-style reference count.
         *wrapper.event_loop.borrow_mut() =
             Some(OsEventLoop::new_and_spawn(Arc::downgrade(&wrapper)));
+
+        // UNBRAID: new
+        wrapper.host.connect(Box::new(Services(Arc::downgrade(&wrapper))));
+        wrapper.plugin.try_lock().unwrap().set_host(wrapper.host.clone());
 
         // The editor also needs to be initialized later so the Async executor can work.
 
@@ -572,6 +590,16 @@ impl<P: Vst3Plugin> WrapperInner<P> {
         }
     }
 
+    // UNBRAID: new
+    /// Apply what the host gave to the controller and never to the processor.
+    pub fn apply_pending_params(&self) {
+        let sample_rate = self.current_buffer_config.load().map(|c| c.sample_rate);
+        for (hash, normalized) in self.pending_params.iter() {
+            self.set_normalized_value_by_hash(hash, normalized, sample_rate);
+        }
+        self.pending_params.clear();
+    }
+
     /// Get the plugin's state object, may be called by the plugin's GUI as part of its own preset
     /// management. The wrapper doesn't use these functions and serializes and deserializes directly
     /// the JSON in the relevant plugin API methods instead.
@@ -675,6 +703,8 @@ impl<P: Vst3Plugin> WrapperInner<P> {
                 self.current_buffer_config.load().as_ref(),
             )
         });
+        // UNBRAID: what was on its way belongs to the state before
+        self.pending_params.clear();
         if !success {
             crate::nice_debug_assert_failure!(
                 "Deserializing plugin state from a state object failed"
@@ -691,6 +721,20 @@ impl<P: Vst3Plugin> WrapperInner<P> {
 
         success
     }
+}
+
+// UNBRAID: new
+struct Services<P: Vst3Plugin>(std::sync::Weak<WrapperInner<P>>);
+
+impl<P: Vst3Plugin> HostServices for Services<P> {
+    fn request_restart(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.request_restart();
+        }
+    }
+
+    // VST3 has nothing for this.
+    fn log(&self, _level: HostLogLevel, _text: &std::ffi::CStr) {}
 }
 
 impl<P: Vst3Plugin> MainThreadExecutor<Task<P>> for WrapperInner<P> {

@@ -98,6 +98,8 @@ impl<P: Vst3Plugin> Default for Wrapper<P> {
 
 impl<P: Vst3Plugin> Drop for Wrapper<P> {
     fn drop(&mut self) {
+        // UNBRAID: waits for a service that runs on another thread, which must not be the last to hold the wrapper.
+        self.inner.host.disconnect();
         crate::nice_debug_assert_eq!(Arc::strong_count(&self.inner), 1);
     }
 }
@@ -424,6 +426,9 @@ impl<P: Vst3Plugin> IComponentTrait for Wrapper<P> {
                     if let Some(mut plugin) = self.inner.plugin.try_lock() {
                         if plugin.activate(&audio_io_layout, &buffer_config, &mut activate_context)
                         {
+                            // UNBRAID: new
+                            self.inner.last_process_status.store(plugin.status_before_processing());
+
                             // NOTE: We don't call `Plugin::reset()` here. The call is done in `set_process()`
                             //       instead. Otherwise we would call the function twice, and `set_process()` needs
                             //       to be called after this function before the plugin may process audio again.
@@ -566,6 +571,17 @@ impl<P: Vst3Plugin> IComponentTrait for Wrapper<P> {
             state::serialize_json::<P>(
                 self.inner.params.clone(),
                 state::make_params_iter(&self.inner.param_by_hash, &self.inner.param_id_to_hash),
+                // UNBRAID: new argument
+                |state| {
+                    for (hash, normalized) in self.inner.pending_params.iter() {
+                        state::override_param(
+                            state,
+                            &self.inner.param_id_by_hash[&hash],
+                            self.inner.param_by_hash[&hash],
+                            normalized,
+                        );
+                    }
+                },
             )
         };
         match serialized {
@@ -624,7 +640,8 @@ impl<P: Vst3Plugin> IEditControllerTrait for Wrapper<P> {
     unsafe fn getParameterInfo(&self, param_index: int32, info: *mut ParameterInfo) -> tresult {
         check_null_ptr!(info);
 
-        if param_index < 0 || param_index > unsafe { self.getParameterCount() } {
+        // UNBRAID: was `>`
+        if param_index < 0 || param_index >= unsafe { self.getParameterCount() } {
             return kInvalidArgument;
         }
 
@@ -760,6 +777,11 @@ impl<P: Vst3Plugin> IEditControllerTrait for Wrapper<P> {
     }
 
     unsafe fn getParamNormalized(&self, id: ParamID) -> ParamValue {
+        // UNBRAID: new
+        if let Some(value) = self.inner.pending_params.get(id) {
+            return value as f64;
+        }
+
         match self.inner.param_by_hash.get(&id) {
             Some(param_ptr) => unsafe { param_ptr.modulated_normalized_value() as f64 },
             _ => 0.5,
@@ -770,7 +792,14 @@ impl<P: Vst3Plugin> IEditControllerTrait for Wrapper<P> {
         // If the plugin is currently processing audio, then this parameter change will also be sent
         // to the process function
         if self.inner.is_processing.load(Ordering::SeqCst) {
-            return kResultOk;
+            // UNBRAID: it is shown and saved from now on; it was ignored.
+            if !(value as f32).is_finite() {
+                return kInvalidArgument;
+            }
+            return match self.inner.pending_params.set(id, (value as f32).clamp(0.0, 1.0)) {
+                true => kResultOk,
+                false => kInvalidArgument,
+            };
         }
 
         let sample_rate = self
@@ -986,13 +1015,7 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         let setup = unsafe { &*setup };
         crate::nice_debug_assert_eq!(setup.symbolicSampleSize, K_SYMBOLIC_SAMPLE_SIZE_32);
 
-        // This is needed when activating the plugin and when restoring state
-        self.inner.current_buffer_config.store(Some(BufferConfig {
-            sample_rate: setup.sampleRate as f32,
-            min_buffer_size: None,
-            max_buffer_size: setup.maxSamplesPerBlock as u32,
-            process_mode: self.inner.current_process_mode.load(),
-        }));
+        // UNBRAID: the buffer config was stored here, with the mode of the setup before. Moved below.
 
         #[allow(clippy::unnecessary_cast)]
         const K_REALTIME: i32 = ProcessModes_::kRealtime as i32;
@@ -1015,6 +1038,14 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         };
         self.inner.current_process_mode.store(mode);
 
+        // This is needed when activating the plugin and when restoring state
+        self.inner.current_buffer_config.store(Some(BufferConfig {
+            sample_rate: setup.sampleRate as f32,
+            min_buffer_size: None,
+            max_buffer_size: setup.maxSamplesPerBlock as u32,
+            process_mode: mode,
+        }));
+
         // Initializing the plugin happens in `IAudioProcessor::set_active()` because the host may
         // still change the channel layouts at this point
 
@@ -1025,8 +1056,15 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         let state = state != 0;
 
         // Always reset the processing status when the plugin gets activated or deactivated
-        self.inner.last_process_status.store(ProcessStatus::Normal);
+        // UNBRAID: stored below, once it is known
+        if !state {
+            self.inner.last_process_status.store(ProcessStatus::Normal);
+        }
         self.inner.is_processing.store(state, Ordering::SeqCst);
+        // UNBRAID: new. What no block has brought is applied now.
+        if !state {
+            self.inner.apply_pending_params();
+        }
 
         // This function is also used to reset buffers on the plugin, so we should do the same
         // thing. We don't call `reset()` in `setup_processing()` for that same reason.
@@ -1048,6 +1086,8 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
             };
 
             process_wrapper(|| plugin.reset());
+            // UNBRAID: was `Normal`: no tail before the first block
+            self.inner.last_process_status.store(plugin.status_before_processing());
         }
 
         // We don't have any special handling for suspending and resuming plugins, yet
@@ -1064,12 +1104,24 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         process_wrapper(|| {
             // We need to handle incoming automation first
             let data = unsafe { &*data };
-            let sample_rate = self
+            // UNBRAID: was `sample_rate` only
+            let buffer_config = self
                 .inner
                 .current_buffer_config
                 .load()
-                .expect("Process call without prior setup call")
-                .sample_rate;
+                .expect("Process call without prior setup call");
+            let sample_rate = buffer_config.sample_rate;
+
+            // UNBRAID: new. A block may be offline although the setup was not; the reverse is taken for a host that
+            // does not fill the field in.
+            #[allow(clippy::unnecessary_cast)]
+            self.inner.current_process_mode.store(
+                if data.processMode == ProcessModes_::kOffline as i32 {
+                    ProcessMode::Offline
+                } else {
+                    buffer_config.process_mode
+                },
+            );
 
             crate::nice_debug_assert!(data.numInputs >= 0 && data.numOutputs >= 0);
             crate::nice_debug_assert_eq!(data.symbolicSampleSize, K_SYMBOLIC_SAMPLE_SIZE_32);
@@ -1455,7 +1507,8 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
                                     .enumerate()
                                 {
                                     let aux_input_idx = aux_input_no + aux_input_start_idx;
-                                    if aux_input_idx > data.numOutputs as usize {
+                                    // UNBRAID: was `> numOutputs`
+                                    if aux_input_idx >= data.numInputs as usize {
                                         break;
                                     }
 
@@ -1479,7 +1532,8 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
                                     .enumerate()
                                 {
                                     let aux_output_idx = aux_output_no + aux_output_start_idx;
-                                    if aux_output_idx > data.numOutputs as usize {
+                                    // UNBRAID: was `>`
+                                    if aux_output_idx >= data.numOutputs as usize {
                                         break;
                                     }
 
@@ -1502,15 +1556,10 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
                     // case it still did something unexpected that we did not catch we'll still try
                     // to prevent processing audio when the slices don't contain the values we
                     // expect.
+                    // UNBRAID: the auxiliary outputs were checked too. A host may leave them unconnected; their slices
+                    // are empty then, and the main output is processed all the same.
                     let mut buffer_is_valid = true;
-                    for output_buffer_slice in
-                        buffers.main_buffer.as_slice_immutable().iter().chain(
-                            buffers
-                                .aux_outputs
-                                .iter()
-                                .flat_map(|buffer| buffer.as_slice_immutable().iter()),
-                        )
-                    {
+                    for output_buffer_slice in buffers.main_buffer.as_slice_immutable().iter() {
                         if output_buffer_slice.is_empty() {
                             buffer_is_valid = false;
                             break;
@@ -1629,6 +1678,9 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
                     block_start = block_end;
                 }
             };
+
+            // UNBRAID: new
+            self.inner.pending_params.end_block();
 
             // After processing audio, we'll check if the editor has sent us updated plugin state.
             // We'll restore that here on the audio thread to prevent changing the values during the
