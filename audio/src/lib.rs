@@ -12,7 +12,6 @@
 #![warn(missing_docs)]
 
 mod error;
-mod mp4_edit;
 mod reader;
 mod sdr;
 mod stem_folder;
@@ -20,7 +19,7 @@ mod stem_reader;
 mod writer;
 
 pub use error::AudioError;
-pub use reader::{Audio, AudioReader, read_all};
+pub use reader::{Audio, AudioReader, FFMPEG_VARIABLE, ReadNotes, ReadOptions, find_ffmpeg, read_all};
 pub use sdr::{SdrMeter, global_sdr_db};
 pub use stem_folder::{STEM_NAMES, StemFolder};
 pub use stem_reader::StemReader;
