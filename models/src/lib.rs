@@ -29,6 +29,7 @@ pub use checksum::sha256_file;
 pub use error::ModelError;
 pub use location::{locate, user_models_dir};
 pub use manifest::{
-    Channel, FORMAT, Graph, Input, MANIFEST_FILE, Manifest, Offline, Output, Scores, State, Training, Transform,
+    Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
+    Training, Transform,
 };
 pub use model::Model;

@@ -1,12 +1,14 @@
 //! A model folder that was read, validated and hash-checked.
 
-use crate::{Channel, MANIFEST_FILE, Manifest, ModelError, sha256_file};
+use crate::{Channel, MANIFEST_FILE, Manifest, ModelError, OutputKind, sha256_file};
 use std::path::{Path, PathBuf};
 
 /// Slices that are kept while a network looks ahead: a bound, so that no manifest can ask for all memory.
 const MAX_LOOK_AHEAD_SLICES: usize = 1024;
 /// The same for slices that go through the graph at once.
 const MAX_BLOCK_SLICES: usize = 4096;
+/// The most stems that a model may have.
+const MAX_STEMS: usize = 16;
 /// The longest slices that slicqt makes.
 const MAX_SLICE_LEN: usize = 1 << 22;
 /// The same for the Wiener filter's windows.
@@ -71,7 +73,8 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
     let m = manifest;
     let num_coefs = m.transform.num_coefs;
     require(m.sample_rate_hz > 0, "sample_rate_hz", "a positive number of Hz".into(), m.sample_rate_hz.to_string())?;
-    require(!m.stems.is_empty(), "stems", "at least one stem".into(), "none".into())?;
+    let num_stems = m.stems.len();
+    require((1..=MAX_STEMS).contains(&num_stems), "stems", format!("1 to {MAX_STEMS} stems"), num_stems.to_string())?;
     require(all_different(&m.stems), "stems", "different names".into(), format!("{:?}", m.stems))?;
     let rate_hz = m.transform.design.sample_rate_hz();
     require(
@@ -108,18 +111,21 @@ fn validate(manifest: &Manifest, path: &Path) -> Result<(), ModelError> {
         Some(num_slices) => (vec![num_slices], "block_slices, "),
         None => (vec![], ""),
     };
-    let input_shape = [block.clone(), vec![m.input.channels.len(), num_coefs]].concat();
+    let input_shape = [block.clone(), vec![m.input.num_planes(), num_coefs]].concat();
     require(
         m.input.shape == input_shape,
         "input.shape",
-        format!("{input_shape:?} ({slices}channels, num_coefs)"),
+        format!("{input_shape:?} ({slices}{}, num_coefs)", planes(m.input.kind.num_planes(), "channels")),
         format!("{:?}", m.input.shape),
     )?;
-    let output_shape = [block, vec![m.stems.len(), 2, num_coefs]].concat();
+    let output_shape = [block, vec![m.stems.len(), m.output.num_planes(), num_coefs]].concat();
     require(
         m.output.shape == output_shape,
         "output.shape",
-        format!("{output_shape:?} ({slices}stems, left and right, num_coefs)"),
+        format!(
+            "{output_shape:?} ({slices}stems, {}, num_coefs)",
+            planes(m.output.kind.num_planes(), "left and right")
+        ),
         format!("{:?}", m.output.shape),
     )?;
     let mut names = vec![m.input.name.clone(), m.output.name.clone()];
@@ -177,6 +183,9 @@ fn validate_offline(m: &Manifest, path: &Path) -> Result<(), ModelError> {
             format!("1 to {MAX_WINDOW_FRAMES}"),
             frames.to_string(),
         )?;
+        // The filter's covariances are those of real masks.
+        let (expected, actual) = ("mask with offline.wiener_window_frames".into(), format!("{:?}", m.output.kind));
+        require(m.output.kind == OutputKind::Mask, "output.kind", expected, actual)?;
     }
     let lead_slices = offline.lead_slices.to_string();
     let Some(num_slices) = offline.block_slices else {
@@ -199,6 +208,11 @@ fn validate_offline(m: &Manifest, path: &Path) -> Result<(), ModelError> {
     require(look_ahead == 0, "look_ahead_slices", "0 with offline.block_slices".into(), look_ahead.to_string())?;
     let states: Vec<&str> = m.states.iter().map(|state| state.input.as_str()).collect();
     require(states.is_empty(), "states", "none with offline.block_slices".into(), format!("{states:?}"))
+}
+
+/// The planes of a shape, in words.
+fn planes(num_planes: usize, channels: &str) -> String {
+    if num_planes == 1 { channels.to_owned() } else { format!("re and im of {channels}") }
 }
 
 fn all_different(names: &[String]) -> bool {

@@ -17,14 +17,16 @@ fn manifest() -> Manifest {
             slice_len: 2016,
             transition_len: 504,
             num_coefs: 2156,
+            timing: slicqt::Timing::Whole,
         },
         graph: Graph { file: "model.onnx".into(), sha256: String::new() },
         input: Input {
+            kind: InputKind::Magnitude,
             name: "magnitudes".into(),
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
             shape: vec![4, 2156],
         },
-        output: Output { name: "masks".into(), shape: vec![4, 2, 2156] },
+        output: Output { kind: OutputKind::Mask, name: "masks".into(), shape: vec![4, 2, 2156] },
         states: vec![State { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
         at_end: [("h".to_string(), vec![0.5; 640])].into(),
         offline: Some(Offline { wiener_window_frames: Some(5000), ..Offline::default() }),
@@ -82,14 +84,24 @@ fn hash_is_sha256() {
 #[test]
 fn fields_that_contradict_are_named_with_expected_and_actual() {
     type Edit = fn(&mut Manifest);
-    let cases: [(Edit, &str, &str, &str); 21] = [
-        (|m| m.format = 7, "format:", "expected 2", "got 7"),
+    let cases: [(Edit, &str, &str, &str); 26] = [
+        (|m| m.format = 7, "format:", "expected 3 (or 1 or 2)", "got 7"),
         (|m| m.hop_len = 1000, "hop_len:", "part of transform.slice_len = 2016", "got 1000"),
         (|m| m.hop_len = 4032, "hop_len:", "part of transform.slice_len = 2016", "got 4032"),
         (|m| m.transform.slice_len = 1 << 40, "transform.slice_len:", "1 to 4194304", "got 1099511627776"),
         (|m| m.sample_rate_hz = 48_000, "sample_rate_hz:", "expected 44100 (that of", "got 48000"),
         (|m| m.input.shape = vec![2, 2156], "input.shape:", "expected [4, 2156]", "got [2, 2156]"),
         (|m| m.output.shape[0] = 3, "output.shape:", "expected [4, 2, 2156]", "got [3, 2, 2156]"),
+        (|m| m.input.kind = InputKind::Complex, "input.shape:", "[8, 2156] (re and im of channels", "got [4, 2156]"),
+        (|m| m.output.kind = OutputKind::Coefs, "output.kind:", "mask with offline.wiener", "got Coefs"),
+        (
+            |m| (m.output.kind, m.offline) = (OutputKind::ComplexMask, None),
+            "output.shape:",
+            "[4, 4, 2156] (stems, re and im of left and right",
+            "got [4, 2, 2156]",
+        ),
+        (|m| m.stems = (0..17).map(|i| i.to_string()).collect(), "stems:", "1 to 16 stems", "got 17"),
+        (|m| m.stems.clear(), "stems:", "1 to 16 stems", "got 0"),
         (|m| m.input.channels.truncate(3), "input.channels:", "[left, right]", "got [left, right, mid]"),
         (|m| m.graph.file = "../model.onnx".into(), "graph.file:", "name of a file", "got ../model.onnx"),
         (|m| m.graph.sha256 = "abc".into(), "graph.sha256:", "64 hexadecimal", "got abc"),
@@ -167,7 +179,7 @@ fn designs_are_text_and_those_of_format_1_are_still_read() {
     };
     // As version 0.1.0 wrote it.
     let former = "scale = \"mel\"\nnum_bands = 32\nfmin_hz = 115.5";
-    let former = replaced("design = \"mel-32\"", former).replace("format = 2", "format = 1");
+    let former = replaced("design = \"mel-32\"", former).replace("format = 3", "format = 1");
     assert_eq!(read(&former).unwrap(), expected);
     let at_48 = read(&former.replace("sample_rate_hz = 44100", "sample_rate_hz = 48000")).unwrap();
     assert_eq!(at_48.transform.design, "mel:32:115.5:rate=48000".parse().unwrap());
@@ -182,6 +194,44 @@ fn designs_are_text_and_those_of_format_1_are_still_read() {
         let message = read(&replaced("mel-32", wrong)).unwrap_err();
         assert!(message.contains("design = ") && message.contains("manifest.toml"), "{message}");
     }
+}
+
+/// What formats 1 and 2 left unsaid is whole slices, magnitudes and masks.
+#[test]
+fn format_2_is_still_read_and_format_3_must_say_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |edit: fn(&mut Manifest)| {
+        write_model(dir.path(), edit);
+        fs::read_to_string(dir.path().join(MANIFEST_FILE)).unwrap()
+    };
+    let read = |text: &str| {
+        fs::write(dir.path().join(MANIFEST_FILE), text).unwrap();
+        Model::load(dir.path()).map(|model| model.manifest).map_err(|error| error.to_string())
+    };
+    let text = write(|_| ());
+    let expected = read(&text).unwrap();
+    let mut format_2 = text.replace("format = 3", "format = 2");
+    for line in ["timing = \"whole\"\n", "kind = \"magnitude\"\n", "kind = \"mask\"\n"] {
+        assert!(text.contains(line), "{line} in {text}");
+        format_2 = format_2.replace(line, "");
+        let message = read(&text.replace(line, "")).unwrap_err();
+        assert!(message.contains(&format!("missing field `{}`", line.split(' ').next().unwrap())), "{message}");
+    }
+    assert_eq!(read(&format_2).unwrap(), expected);
+
+    let complex = write(|m| {
+        (m.input.kind, m.input.shape, m.offline) = (InputKind::Complex, vec![8, 2156], None);
+        (m.output.kind, m.output.shape) = (OutputKind::ComplexMask, vec![4, 4, 2156]);
+        m.transform.timing = slicqt::Timing::Trimmed;
+    });
+    for line in ["timing = \"trimmed\"\n", "kind = \"complex\"\n", "kind = \"complex-mask\"\n"] {
+        assert!(complex.contains(line), "{line} in {complex}");
+    }
+    let complex = read(&complex).unwrap();
+    assert_eq!((complex.input.num_planes(), complex.output.num_planes()), (8, 4));
+    assert_eq!(complex.transform.timing, slicqt::Timing::Trimmed);
+    let message = read(&text.replace("\"whole\"", "\"early\"")).unwrap_err();
+    assert!(message.contains("early") && message.contains("`whole` or `trimmed`"), "{message}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
     unet_graph::{self, BlockShape},
 };
 use crate::{
-    Channel, FORMAT, Graph, Input, Manifest, Offline, Output, Training, Transform,
+    Channel, FORMAT, Graph, Input, InputKind, Manifest, Offline, Output, OutputKind, Training, Transform,
     checksum::{sha256_bytes, sha256_file},
 };
 use slicqt::{Design, Plan};
@@ -183,11 +183,16 @@ impl Checkpoints {
             transform: Transform::new(design, plan),
             graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
             input: Input {
+                kind: InputKind::Magnitude,
                 name: "magnitudes".to_owned(),
                 channels: vec![Channel::Left, Channel::Right],
                 shape: vec![NUM_SLICES, 2, num_coefs],
             },
-            output: Output { name: "masks".to_owned(), shape: vec![NUM_SLICES, STEMS.len(), 2, num_coefs] },
+            output: Output {
+                kind: OutputKind::Mask,
+                name: "masks".to_owned(),
+                shape: vec![NUM_SLICES, STEMS.len(), 2, num_coefs],
+            },
             states: vec![],
             at_end: Default::default(),
             offline: Some(Offline {
