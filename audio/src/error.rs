@@ -46,6 +46,29 @@ pub enum AudioError {
         /// What it said.
         message: String,
     },
+    /// A kind of file that is written through ffmpeg, and no ffmpeg is installed.
+    #[error(
+        "{path}: {format} is written through ffmpeg, and no ffmpeg is on the PATH; install it ({how}), or choose wav or \
+         flac"
+    )]
+    NoEncoder {
+        /// The file.
+        path: PathBuf,
+        /// Its kind.
+        format: &'static str,
+        /// How to get ffmpeg.
+        how: &'static str,
+    },
+    /// ffmpeg cannot write the file.
+    #[error("{path}: {} could not write it: {message}", ffmpeg.display())]
+    Encoder {
+        /// The file.
+        path: PathBuf,
+        /// Which ffmpeg.
+        ffmpeg: PathBuf,
+        /// What it said.
+        message: String,
+    },
     /// There is a header, but not one sample.
     #[error("{path}: the file holds no samples; nothing was recorded, or the export failed: make it again")]
     Empty {
@@ -79,7 +102,7 @@ pub enum AudioError {
     },
     /// The file ends early.
     #[error(
-        "{path}: the file is cut off: {}; copy or download it again, or keep what is there with --keep-going",
+        "{path}: the file is cut off: {}; copy or download it again, or keep what is there (`unbraid separate --keep-going`)",
         describe_cut(*expected, *found)
     )]
     Truncated {
@@ -142,7 +165,9 @@ impl AudioError {
 
 fn describe_cut(expected: Option<u64>, found: Option<u64>) -> String {
     match (expected, found) {
-        (Some(expected), Some(found)) => format!("it holds {found} of the {expected} samples that its header announces"),
+        (Some(expected), Some(found)) => {
+            format!("it holds {found} of the {expected} samples that its header announces")
+        }
         (Some(expected), None) => format!("it holds fewer than the {expected} samples that its header announces"),
         _ => "its end is missing".into(),
     }

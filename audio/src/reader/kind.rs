@@ -40,3 +40,10 @@ pub(crate) fn kind_of(path: &Path) -> Result<&'static str, &'static str> {
         _ => return Err("its first bytes are those of no known kind"),
     })
 }
+
+/// Whether the file begins as one of a kind that is decoded here.
+pub(crate) fn is_known(path: &Path) -> bool {
+    let head = Window::open(path).and_then(|mut file| Ok(file.at(0, 12)?.to_vec())).unwrap_or_default();
+    let magics: [&[u8]; 6] = [b"RIFF", b"FORM", b"fLaC", b"OggS", b"caff", b"\x1a\x45\xdf\xa3"];
+    magics.iter().any(|magic| head.starts_with(magic)) || head.get(4..8) == Some(b"ftyp")
+}

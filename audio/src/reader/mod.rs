@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_OGG};
+use symphonia::core::formats::well_known::FORMAT_ID_ISOMP4;
 use symphonia::core::io::{MediaSource, ReadOnlySource};
 
 pub(crate) use ffmpeg::how_to_install;
@@ -162,15 +162,20 @@ impl AudioReader {
             Some(wave) if !wave.is_plain => Box::new(ReadOnlySource::new(wave.as_plain(file).map_err(io_error)?)),
             _ => Box::new(File::open(file).map_err(AudioError::io(path, "open"))?),
         };
-        let is_ogg = File::open(file).is_ok_and(|mut file| {
-            let mut magic = [0; 4];
-            file.read_exact(&mut magic).is_ok() && &magic == b"OggS"
-        });
-        let ogg = if is_ogg { Some(OggLayout::read(file).map_err(io_error)?) } else { None };
+        let mut head = [0; 8];
+        let _ = File::open(file).and_then(|mut file| file.read_exact(&mut head));
+        let ogg = if head.starts_with(b"OggS") { Some(OggLayout::read(file).map_err(io_error)?) } else { None };
+        let mp4 = if head.ends_with(b"ftyp") { mp4::read_shape(file).map_err(io_error)? } else { Default::default() };
+        if mp4.is_cut && !options.keep_going {
+            return Err(cut(None, None));
+        }
         let is_chained = ogg.as_ref().is_some_and(|ogg| ogg.num_links > 1);
         let native = Native::open(source, file, is_chained);
         let mut native = native.map_err(|error| to_audio_error(error, file, path, 0, 0))?;
 
+        if native.is_webm_opus() {
+            native.tail_padding = opus::webm_padding(file).map_err(io_error)?;
+        }
         if native.is_mp3()
             && let Some(layout) = MpegLayout::read(file).map_err(io_error)?
         {
@@ -190,6 +195,7 @@ impl AudioReader {
             if is_cut && !options.keep_going {
                 return Err(cut(None, None));
             }
+            native.is_timed |= ogg.is_damaged;
             if is_chained {
                 native.estimated_num_samples = Some(ogg.num_samples);
             }
@@ -202,17 +208,13 @@ impl AudioReader {
         }
         reader.begin()?;
         if reader.native.container == FORMAT_ID_ISOMP4 {
-            let shape = mp4::read_shape(file).map_err(io_error)?;
-            if shape.is_cut && !options.keep_going {
-                return Err(cut(reader.num_samples, None));
-            }
-            is_cut = shape.is_cut;
+            is_cut = mp4.is_cut;
             // The header of a fragmented file counts its own samples only, if any.
-            let counted = reader.num_samples.filter(|_| !shape.is_fragmented);
+            let counted = reader.num_samples.filter(|_| !mp4.is_fragmented);
             let edit = mp4::read_edit(file, reader.native.track_id, reader.sample_rate_hz(), counted);
             reader.skip = edit.map_or(0, |edit| edit.start);
             reader.num_samples = match edit {
-                Some(edit) if !shape.is_fragmented => edit.len.or(counted),
+                Some(edit) if !mp4.is_fragmented => edit.len.or(counted),
                 _ => counted,
             };
         }
@@ -417,7 +419,10 @@ fn to_audio_error(error: NativeError, file: &Path, path: &Path, position: u64, r
             let seconds = position as f64 / f64::from(rate_hz.max(1));
             AudioError::Change { path: path_buf, seconds, from_hz, to_hz }
         }
-        NativeError::Unknown => match kind::kind_of(file) {
+        NativeError::HeaderCut if kind::is_known(file) => {
+            AudioError::Truncated { path: path_buf, expected: None, found: None }
+        }
+        NativeError::Unknown | NativeError::HeaderCut => match kind::kind_of(file) {
             Ok(found) => AudioError::NeedsFfmpeg { path: path_buf, found: found.into() },
             Err(found) => AudioError::NotAudio { path: path_buf, found: found.into() },
         },

@@ -214,6 +214,13 @@ fn read_tag(header: FrameHeader, frame: &[u8]) -> Option<Tag> {
     Some(Tag { num_frames, trim })
 }
 
+/// Whether the frame holds a tag and no music.
+pub(crate) fn is_tag(header: FrameHeader, frame: &[u8]) -> bool {
+    // A tag has no sound: side information of zeros.
+    let side_info = frame.get(4..4 + header.side_info_len());
+    read_tag(header, frame).is_some() && side_info.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+}
+
 fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
@@ -222,8 +229,6 @@ fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MpegLayout {
     pub first: FrameHeader,
-    /// Whether the first frame is a tag and no music.
-    pub has_tag: bool,
     /// Samples before the music.
     pub skip: u64,
     /// Samples of music, with the silence of lost frames.
@@ -244,11 +249,13 @@ impl MpegLayout {
     pub fn read(path: &Path) -> io::Result<Option<MpegLayout>> {
         let mut frames = Frames::open(path)?;
         let Some(Piece::Frame(first, bytes)) = frames.next_piece()? else { return Ok(None) };
-        let tag = read_tag(first, &bytes);
+        let tag = read_tag(first, &bytes).filter(|_| is_tag(first, &bytes));
         let (mut num_frames, mut num_bytes) = if tag.is_some() { (0, 0) } else { (1, bytes.len() as u64) };
         let (mut gaps, mut change) = (Vec::new(), None);
         while let Some(piece) = frames.next_piece()? {
             match piece {
+                // Where files were put together; neither ffmpeg nor we play it.
+                Piece::Frame(header, bytes) if is_tag(header, &bytes) => {}
                 Piece::Frame(header, bytes) => {
                     if header.sample_rate_hz != first.sample_rate_hz && change.is_none() {
                         change = Some((header, num_frames * first.num_samples()));
@@ -286,7 +293,6 @@ impl MpegLayout {
         let padding = if num_missing_frames > 0 { 0 } else { trim[1] };
         Ok(Some(MpegLayout {
             first,
-            has_tag: tag.is_some(),
             skip: trim[0],
             num_samples: num_decoded.saturating_sub(trim[0] + padding),
             num_missing: num_padded,

@@ -9,14 +9,14 @@ use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP3, COD
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_FLAC, FORMAT_ID_MP3, FORMAT_ID_OGG};
+use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_FLAC, FORMAT_ID_MKV, FORMAT_ID_MP3};
 use symphonia::core::formats::{FormatId, FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::mpeg::{Frames, MpegLayout, Piece};
+use super::mpeg::{Frames, MpegLayout, Piece, is_tag};
 use super::opus::{self, OpusPackets};
 
 /// Smaller jumps of time stamps are rounding.
@@ -30,6 +30,8 @@ pub(crate) enum NativeError {
     Io(io::Error),
     /// Not one of the kinds that are known here, or a codec that is not.
     Unknown,
+    /// The file ends within its headers, or none were found.
+    HeaderCut,
     /// Damage, in the decoder's words.
     Damaged(String),
     /// The sample rate changes.
@@ -50,12 +52,12 @@ pub(crate) enum Step {
 
 enum Packets {
     Symphonia(Box<dyn FormatReader>),
-    Mpeg { frames: Frames, lost_frames: VecDeque<u64>, position: i64, skips_tag: bool },
+    Mpeg { frames: Frames, lost_frames: VecDeque<u64>, position: i64 },
 }
 
 enum Decoder {
     Symphonia(Box<dyn AudioDecoder>),
-    Opus(OpusPackets),
+    Opus(Box<OpusPackets>),
 }
 
 /// One audio track, decoded.
@@ -78,11 +80,13 @@ pub(crate) struct Native {
     link_rest: Option<u64>,
     is_vorbis: bool,
     /// Whether time stamps count samples and tell of lost packets.
-    is_timed: bool,
+    pub is_timed: bool,
     /// Where the next packet should begin.
     next_ts: Option<i64>,
-    /// Waits behind a gap.
+    /// Waits behind a gap, or to see whether another one follows.
     held: Option<Packet>,
+    /// Samples of the last packet that are padding, where symphonia does not say it.
+    pub tail_padding: u64,
 }
 
 impl Native {
@@ -97,7 +101,9 @@ impl Native {
             .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| match error {
                 SymphoniaError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => NativeError::Io(error),
-                _ => NativeError::Unknown,
+                SymphoniaError::IoError(_) => NativeError::HeaderCut,
+                SymphoniaError::Unsupported(_) => NativeError::Unknown,
+                other => NativeError::Damaged(other.to_string()),
             })?;
         let track = format.default_track(TrackType::Audio).ok_or(NativeError::Unknown)?.clone();
         let params = audio_params(&track)?.clone();
@@ -115,6 +121,8 @@ impl Native {
         let options = AudioDecoderOptions::default().gapless(!is_estimate && !is_vorbis);
         let decoder = make_decoder(&params, &options)?;
         let skip = if let Decoder::Opus(opus) = &decoder { opus.pre_skip } else { 0 };
+        // The last page counts what is skipped, too (RFC 7845, 4).
+        let num_frames = track.num_frames.map(|num_frames| num_frames.saturating_sub(skip));
         Ok(Native {
             decoder,
             options,
@@ -123,14 +131,15 @@ impl Native {
             sample_rate_hz: params.sample_rate.unwrap_or(0),
             channels: params.channels.clone().unwrap_or_default(),
             planes: Vec::new(),
-            num_samples: track.num_frames.filter(|_| !is_estimate && !is_chained),
-            estimated_num_samples: track.num_frames,
+            num_samples: num_frames.filter(|_| !is_estimate && !is_chained),
+            estimated_num_samples: num_frames,
             skip,
             link_rest: if is_chained { track.num_frames } else { None },
             is_vorbis,
-            is_timed: container == FORMAT_ID_FLAC || container == FORMAT_ID_OGG,
+            is_timed: container == FORMAT_ID_FLAC,
             next_ts: None,
             held: None,
+            tail_padding: 0,
             packets: Packets::Symphonia(format),
         })
     }
@@ -138,6 +147,11 @@ impl Native {
     /// Whether the file is an mp3 whose frames [`MpegLayout`] could count.
     pub fn is_mp3(&self) -> bool {
         self.container == FORMAT_ID_MP3
+    }
+
+    /// Whether it is Opus in WebM or Matroska.
+    pub fn is_webm_opus(&self) -> bool {
+        self.container == FORMAT_ID_MKV && matches!(self.decoder, Decoder::Opus(_))
     }
 
     /// From here on, frames come from our own walk.
@@ -148,7 +162,6 @@ impl Native {
             frames: Frames::open(path).map_err(NativeError::Io)?,
             lost_frames: layout.lost_frames.iter().copied().collect(),
             position: 0,
-            skips_tag: layout.has_tag,
         };
         self.num_samples = Some(layout.num_samples);
         self.estimated_num_samples = self.num_samples;
@@ -186,7 +199,9 @@ impl Native {
             {
                 self.next_ts = Some(pts);
                 self.held = Some(packet);
-                return Ok(Step::Lost((pts - expected) as u64));
+                let num_lost = (pts - expected) as u64;
+                self.link_rest = self.link_rest.map(|rest| rest.saturating_sub(num_lost));
+                return Ok(Step::Lost(num_lost));
             }
             self.next_ts = Some(pts + len);
             match self.decode(&packet)? {
@@ -229,7 +244,7 @@ impl Native {
     /// The next frame of an mp3; `Err` is a step that needs no decoder.
     fn next_frame(&mut self) -> Result<Result<Packet, Step>, NativeError> {
         loop {
-            let Packets::Mpeg { frames, lost_frames, position, skips_tag } = &mut self.packets else {
+            let Packets::Mpeg { frames, lost_frames, position } = &mut self.packets else {
                 return Ok(Err(Step::End));
             };
             match frames.next_piece().map_err(NativeError::Io)? {
@@ -241,7 +256,7 @@ impl Native {
                     }
                     _ => {}
                 },
-                Some(Piece::Frame(..)) if std::mem::take(skips_tag) => {}
+                Some(Piece::Frame(header, bytes)) if is_tag(header, &bytes) => {}
                 Some(Piece::Frame(header, bytes)) => {
                     let (pts, len) = (*position, header.num_samples());
                     *position += len as i64;
@@ -291,6 +306,13 @@ impl Native {
                 decoded.copy_to_vecs_planar(&mut self.planes);
             }
         }
+        if self.tail_padding > 0 {
+            self.held = self.next_packet()?;
+            if self.held.is_none() {
+                let len = self.planes[0].len().saturating_sub(self.tail_padding as usize);
+                self.planes.iter_mut().for_each(|plane| plane.truncate(len));
+            }
+        }
         if let Some(rest) = &mut self.link_rest {
             let len = (self.planes[0].len() as u64).min(*rest);
             self.planes.iter_mut().for_each(|plane| plane.truncate(len as usize));
@@ -307,7 +329,7 @@ fn audio_params(track: &Track) -> Result<&AudioCodecParameters, NativeError> {
 fn make_decoder(params: &AudioCodecParameters, options: &AudioDecoderOptions) -> Result<Decoder, NativeError> {
     if params.codec == CODEC_ID_OPUS {
         let opus = params.extra_data.as_ref().and_then(|head| OpusPackets::new(head));
-        return opus.map(Decoder::Opus).ok_or(NativeError::Unknown);
+        return opus.map(|opus| Decoder::Opus(Box::new(opus))).ok_or(NativeError::Unknown);
     }
     let decoder = symphonia::default::get_codecs().make_audio_decoder(params, options);
     decoder.map(Decoder::Symphonia).map_err(|_| NativeError::Unknown)

@@ -1,6 +1,11 @@
 //! Opus packets (RFC 6716) as planes of samples.
 
+use std::io;
+use std::path::Path;
+
 use opus_decoder::OpusDecoder;
+
+use super::window::Window;
 
 /// Opus decodes at 48 kHz, whatever rate went into its encoder.
 pub(crate) const SAMPLE_RATE_HZ: u32 = 48_000;
@@ -46,4 +51,23 @@ impl OpusPackets {
         }
         Ok(())
     }
+}
+
+/// Samples of padding in the last packet of a WebM file: the DiscardPadding (RFC 9559, 5.1.3.5.7) of its last block, in
+/// nanoseconds, which symphonia passes over. It is looked for by its bytes in the last part of the file.
+pub(crate) fn webm_padding(path: &Path) -> io::Result<u64> {
+    const TAIL_LEN: u64 = 1 << 16;
+    let mut file = Window::open(path)?;
+    let start = file.file_len().saturating_sub(TAIL_LEN);
+    let tail = file.at(start, TAIL_LEN as usize)?;
+    let element = |at: usize| {
+        let len = usize::from(*tail.get(at + 2)? & 0x7f);
+        let is_element = tail[at..].starts_with(b"\x75\xa2") && tail[at + 2] & 0x80 != 0 && (1..=8).contains(&len);
+        let bytes = tail.get(at + 3..at + 3 + len).filter(|_| is_element)?;
+        let nanoseconds = bytes.iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte));
+        // A packet is at most 120 ms.
+        (1..120_000_000).contains(&nanoseconds).then_some(nanoseconds)
+    };
+    let last = (0..tail.len()).rev().find_map(element);
+    Ok(last.map_or(0, |nanoseconds| nanoseconds * u64::from(SAMPLE_RATE_HZ) / 1_000_000_000))
 }
