@@ -1,6 +1,10 @@
 //! The typed `manifest.toml`.
 
-use crate::ModelError;
+use crate::{
+    ModelError,
+    limits::MAX_MANIFEST_BYTES,
+    validate::{check_len, validate},
+};
 use serde::{Deserialize, Serialize};
 use slicqt::{Design, Plan, Sample, Timing};
 use std::{collections::BTreeMap, fs, path::Path};
@@ -300,6 +304,7 @@ impl Manifest {
     /// # Realtime
     /// Not safe: reads a file.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
+        check_len(path, MAX_MANIFEST_BYTES)?;
         let text =
             fs::read_to_string(path).map_err(|source| ModelError::Unreadable { path: path.to_owned(), source })?;
         let syntax = |error: toml::de::Error| ModelError::Syntax { path: path.to_owned(), message: error.to_string() };
@@ -328,6 +333,15 @@ impl Manifest {
         }
     }
 
+    /// Whether it makes sense and keeps to the [`limits`](crate::limits): [`Model::load`](crate::Model::load) asks this
+    /// before anything is allocated for the model. `dir` is the model's folder, for the error.
+    ///
+    /// # Errors
+    /// [`ModelError::Field`] names the field, what was expected and what is there.
+    pub fn validate(&self, dir: &Path) -> Result<(), ModelError> {
+        validate(self, dir)
+    }
+
     /// Writes `manifest.toml` into a model's folder, replacing the old one in one step.
     ///
     /// # Errors
@@ -337,11 +351,8 @@ impl Manifest {
     /// Not safe: writes a file.
     pub fn write(&self, dir: &Path) -> Result<(), ModelError> {
         let path = dir.join(MANIFEST_FILE);
-        let beside = dir.join("manifest.toml.part");
         let text = toml::to_string_pretty(self).map_err(std::io::Error::other);
-        text.and_then(|text| fs::write(&beside, text))
-            .and_then(|()| fs::rename(&beside, &path))
-            .map_err(|source| ModelError::Unwritable { path, source })
+        text.and_then(|text| base::write_whole(&path, text)).map_err(|source| ModelError::Unwritable { path, source })
     }
 }
 

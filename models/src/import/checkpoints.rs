@@ -11,8 +11,7 @@ use super::{
     unet_graph::{self, BlockShape},
 };
 use crate::{
-    Channel, FORMAT, Graph, Input, InputKind, Manifest, Offline, Output, OutputKind, Training, Transform,
-    checksum::{sha256_bytes, sha256_file},
+    Channel, FORMAT, Graph, Input, InputKind, Manifest, Offline, Output, OutputKind, Training, Transform, sha256_file,
 };
 use slicqt::{Design, Plan};
 use std::{
@@ -218,7 +217,7 @@ impl Checkpoint {
             let expected = format!("at most {MAX_CHECKPOINT_LEN} bytes");
             return Err(ImportError::field(&path, "length", expected, "more"));
         }
-        let sha256 = sha256_bytes(&bytes);
+        let sha256 = base::sha256_bytes(&bytes);
         Ok(Checkpoint { path, bytes, sha256 })
     }
 
