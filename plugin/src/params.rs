@@ -73,6 +73,17 @@ impl Default for UnbraidParams {
 }
 
 impl UnbraidParams {
+    /// The fader of the stem with this index in [`STEMS`].
+    ///
+    /// # Panics
+    /// If there is no such stem.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn fader(&self, stem_idx: usize) -> &FloatParam {
+        [&self.vocals, &self.drums, &self.bass, &self.other][stem_idx]
+    }
+
     /// The linear gain of each stem, as the host wants it now, in the order of [`STEMS`]. Bypassed, all are 1.
     ///
     /// # Realtime

@@ -1,6 +1,6 @@
 //! What happens in `process()`, without a host.
 
-use crate::{delayed_gains::DelayedGains, stem_mixer::StemMixer};
+use crate::{delayed_gains::DelayedGains, meters::MeterWriter, stem_mixer::StemMixer};
 use separator::{AudioSide, DenormalsAreZero};
 
 /// What the host and the user want of one block.
@@ -34,6 +34,8 @@ pub struct Processor {
     stems: [[Vec<f32>; 2]; 4],
     /// Samples since the input was last heard.
     silent_len: usize,
+    /// None in tests that measure nothing.
+    meter_writer: Option<MeterWriter>,
 }
 
 impl Processor {
@@ -55,7 +57,16 @@ impl Processor {
             mix: block(),
             stems: [(); 4].map(|()| block()),
             silent_len: usize::MAX,
+            meter_writer: None,
         }
+    }
+
+    /// Levels of what comes out go to `meter_writer`.
+    ///
+    /// # Realtime
+    /// Safe, unless there was another one.
+    pub fn set_meter_writer(&mut self, meter_writer: MeterWriter) {
+        self.meter_writer = Some(meter_writer);
     }
 
     /// By how many samples the output lags behind the input.
@@ -192,6 +203,11 @@ impl Processor {
             self.mixer.mix(mix, &mut stems);
             self.position += range.len() as u64;
             start = range.end;
+        }
+        if let Some(meter_writer) = &mut self.meter_writer {
+            let [vocals, drums, bass, other] = &self.stems;
+            let signals = [vocals, drums, bass, other, &self.mix];
+            meter_writer.write(signals.map(|channels| channels.each_ref().map(|channel| &channel[..len])));
         }
     }
 }
