@@ -75,7 +75,7 @@ fn refusals() {
         (&["song.wav", "--seconds", "0"], "--seconds: expected a number above 0, got 0"),
         (&["song.wav", "--out", "no/such/folder.png"], "no/such/folder-design.png: could not write"),
         (&["song.wav", "--out", "empty"], "empty: expected a file to write, got a folder"),
-        (&["other_rate.wav"], "48000 Hz, but --transform bark-262 is for 44100 Hz"),
+        (&["other_rate.wav", "--transform", "mel:32:115.5:rate=44100"], "48000 Hz, but --transform mel"),
         (&["--width", "10"], "--width: expected 400 to 16384 pixels, got 10"),
         (&["--find", "--data", "empty"], "found none"),
         (&["--find", "--data", "x", "--out", "table.txt"], "x"),
