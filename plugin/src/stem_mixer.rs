@@ -63,9 +63,8 @@ impl StemMixer {
         for (ramp, stem) in self.stems.iter_mut().zip(stems.iter_mut()) {
             ramp.add_stem(&mut mix, stem);
         }
-        for channel in mix.iter_mut().chain(stems.iter_mut().flatten()) {
-            self.output.scale(channel);
-        }
+        mix.iter_mut().for_each(|channel| self.output.scale(channel));
+        stems.iter_mut().flatten().for_each(|channel| self.output.scale(channel));
         self.output.steps_left -= self.output.steps_left.min(len);
     }
 }
