@@ -172,7 +172,9 @@ mod tests {
             for position in 0..=20_000 {
                 // SAFETY: `params` is alive.
                 unsafe {
-                    let plain = ptr.preview_plain(position as f32 / 20_000.0);
+                    let position = position as f32 / 20_000.0;
+                    let is_switch = ptr.step_count().is_some();
+                    let plain = ptr.preview_plain(if is_switch { position.round() } else { position });
                     let value = ptr.preview_normalized(plain);
                     for with_unit in [true, false] {
                         let text = ptr.normalized_value_to_string(value, with_unit);

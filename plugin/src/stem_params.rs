@@ -116,6 +116,20 @@ mod tests {
         assert!((param.preview_normalized(0.0) - 0.75).abs() < 0.001);
     }
 
+    /// Those that lie close together at the bottom of the fader too.
+    #[test]
+    fn every_step_of_a_gain_survives_its_text_and_its_normalised_value() {
+        let param = StemParams::new("bass").gain;
+        for step in -7200..=1200 {
+            let gain_db = step as f32 / 100.0;
+            let normalized = param.preview_normalized(gain_db);
+            assert!((param.preview_plain(normalized) - gain_db).abs() < 0.005, "{gain_db}");
+            let text = param.normalized_value_to_string(normalized, true);
+            let read = param.string_to_normalized_value(&text).unwrap();
+            assert_eq!(param.preview_plain(read), param.preview_plain(normalized), "{text}");
+        }
+    }
+
     #[test]
     fn the_centre_is_exact_whatever_a_host_rounds() {
         let param = StemParams::new("bass").pan;

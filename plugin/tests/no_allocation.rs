@@ -50,14 +50,14 @@ fn assert_allocates_nothing(processor: &mut Processor) {
     };
     for block_idx in 0..3000 {
         let len = if block_idx % 50 == 0 { 5000 } else { random(MAX_BLOCK_LEN as u64 + 1) as usize };
-        let stems = [(); 4].map(|()| StemControls {
+        let stem_controls = [(); 4].map(|()| StemControls {
             gain: [0.0, 0.5, 1.0, 4.0][random(4) as usize],
             pan: [-1.0, 0.0, 0.0, 0.3][random(4) as usize],
             is_muted: random(4) == 0,
             is_soloed: random(8) == 0,
         });
         let controls = MixControls {
-            stems,
+            stems: stem_controls,
             wet: [0.0, 0.5, 1.0][random(3) as usize],
             output_gain: [0.0, 1.0, 2.0][random(3) as usize],
             is_bypassed: random(8) == 0,
