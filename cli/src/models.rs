@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use ::models::fetch::fetch;
 use ::models::import::{ImportOptions, Imported, PUBLISHED, Published, import};
-use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir};
-use anyhow::{Result, anyhow, bail};
+use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir, user_models_dirs};
+use anyhow::{Result, anyhow};
 use clap::{Subcommand, builder::PossibleValuesParser};
 
-use crate::installation::model_dirs;
+use crate::installation::{Installation, model_dirs};
 use crate::progress::download_bar;
 
 /// Lists models, tells about them, imports published weights, and fetches them.
@@ -162,7 +162,7 @@ fn kind_of(manifest: &Manifest) -> String {
 fn list() -> Result<()> {
     let mut names = Vec::new();
     let mut out = std::io::stdout().lock();
-    for parent in model_dirs().into_iter().chain(user_models_dir()) {
+    for parent in model_dirs().into_iter().chain(user_models_dirs()) {
         let mut dirs: Vec<PathBuf> =
             std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|e| e.path()).collect();
         dirs.sort();
@@ -197,17 +197,15 @@ fn list() -> Result<()> {
 }
 
 fn show(name: &str) -> Result<()> {
-    let dir = match ::models::locate(name, &model_dirs()) {
-        Ok(dir) => dir,
-        Err(error @ ModelError::NotFound { .. }) => {
-            if PUBLISHED.iter().any(|published| published.name == name) {
-                bail!("model '{name}' is not here yet: run `unbraid models fetch {name}`");
-            }
-            return Err(error.into());
+    // Everything that the plugin checks: a model that is shown can be used.
+    let installation = Installation::load(Some(name)).map_err(|error| match error.downcast_ref() {
+        Some(ModelError::NotFound { .. }) if PUBLISHED.iter().any(|published| published.name == name) => {
+            anyhow!("model '{name}' is not here yet: run `unbraid models fetch {name}`")
         }
-        Err(error) => return Err(error.into()),
-    };
-    let Model { manifest, .. } = Model::load(&dir)?;
+        _ => error,
+    })?;
+    installation.pipeline()?;
+    let Model { manifest, dir, .. } = installation.model;
     let mut out = std::io::stdout().lock();
     let transform = &manifest.transform;
     writeln!(out, "{}  ({})", manifest.name, dir.display())?;
