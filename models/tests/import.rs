@@ -6,7 +6,7 @@ mod weights;
 use importing::{assert_names, options, refusal};
 use models::{
     Manifest,
-    import::{ImportOptions, import},
+    import::{ImportOptions, SETTINGS_FILE, import},
 };
 use safetensors::tensor::{Dtype, TensorView};
 use std::fs;
@@ -123,6 +123,39 @@ fn foreign_pickles_are_named_and_not_run() {
         fs::write(&pth, pth_bytes(&changed, &state_dict()[..3])).unwrap();
         refusal(&pth, dir.path());
     }
+}
+
+/// Small files that would become large, deep or slow (D21, D22).
+#[test]
+fn pickles_that_amplify_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let pth = write_pth(&dir.path().join("mine"), &[]);
+    // The same wrapper around a parameter a million times: a call whose argument is what the last one gave.
+    let global = b"ctorch._utils\n_rebuild_parameter\nq\x00".as_slice();
+    let wrap = b"h\x00h\x01\x85Rq\x01".as_slice();
+    let wrapped = |num: usize| [b"\x80\x02}X\x01\0\0\0a", global, b"0K\x05q\x010", &wrap.repeat(num), b"s."].concat();
+    let rank = b"\x80\x02}X\x01\0\0\0a(KKKKKKKKKttRs.";
+    let cases = [
+        (wrapped(5), "a: expected a tensor"),
+        (b"\x80\x02".iter().copied().chain([b')'; 3_000_000]).collect(), "more than 2097152 steps"),
+        (b"\x80\x02".iter().copied().chain([b'('; 3_000_000]).collect(), "more than 2097152 steps"),
+        ([b"\x80\x02N".as_slice(), &[0x94; 3_000_000]].concat(), "more than 2097152 steps"),
+        (rank.to_vec(), "pickle"),
+    ];
+    for (pickle, part) in cases {
+        fs::write(&pth, pth_bytes(&pickle, &[])).unwrap();
+        assert_names(&refusal(&pth, dir.path()), &[part]);
+    }
+    // Within the limit of steps, and as deep as that goes.
+    fs::write(&pth, pth_bytes(&wrapped(300_000), &[])).unwrap();
+    refusal(&pth, dir.path());
+    fs::File::options()
+        .write(true)
+        .open(dir.path().join("mine").join(SETTINGS_FILE))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    assert_names(&refusal(&pth, dir.path()), &["xumx_slicq_v2.json", "at most 16777216 bytes"]);
 }
 
 #[test]
