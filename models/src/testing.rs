@@ -8,9 +8,30 @@ pub struct Mutator {
 
 /// What numbers are tried in texts.
 const EXTREMES: [&str; 24] = [
-    "0", "-1", "1", "2", "3", "16", "17", "64", "255", "65536", "16777217", "4294967295", "4294967296",
-    "1099511627776", "9223372036854775807", "-9223372036854775808", "18446744073709551616", "0.5", "1e308", "1e-320",
-    "nan", "inf", "-inf", "\"\"",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "16",
+    "17",
+    "64",
+    "255",
+    "65536",
+    "16777217",
+    "4294967295",
+    "4294967296",
+    "1099511627776",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "0.5",
+    "1e308",
+    "1e-320",
+    "nan",
+    "inf",
+    "-inf",
+    "\"\"",
 ];
 
 /// What is tried in bytes: lengths, numbers and ends of protocol buffers and pickles.
@@ -55,19 +76,22 @@ impl Mutator {
     /// One to four changes of bytes: bits flipped, bytes set, a stretch removed, repeated, moved or cut off, tokens put in.
     pub fn bytes(&mut self, good: &[u8]) -> Vec<u8> {
         let mut bytes = good.to_vec();
-        for _ in 0..1 + self.below(4) {
-            self.change(&mut bytes);
+        // Half of them keep the length, and so the nesting of what is within: those come further.
+        let keeps_len = self.below(2) == 0;
+        for _ in 0..1 + self.below(if keeps_len { 2 } else { 4 }) {
+            let kind = if keeps_len { self.below(3) } else { self.below(8) };
+            self.change(&mut bytes, kind);
         }
         bytes
     }
 
-    fn change(&mut self, bytes: &mut Vec<u8>) {
+    fn change(&mut self, bytes: &mut Vec<u8>, kind: usize) {
         if bytes.is_empty() {
             return;
         }
         let at = self.below(bytes.len());
         let len = 1 + self.below(32.min(bytes.len() - at));
-        match self.below(8) {
+        match kind {
             0 | 1 => bytes[at] ^= 1 << self.below(8),
             2 => bytes[at] = self.next() as u8,
             3 => drop(bytes.drain(at..at + len)),
@@ -102,7 +126,7 @@ impl Mutator {
             return self.bytes(good.as_bytes());
         }
         let mut lines: Vec<String> = good.lines().map(str::to_owned).collect();
-        for _ in 0..1 + self.below(4) {
+        for _ in 0..1 + self.below(3) {
             let (at, other) = (self.below(lines.len()), self.below(lines.len()));
             match self.below(8) {
                 0 if lines.len() > 1 => drop(lines.remove(at)),
