@@ -193,11 +193,12 @@ impl Engine {
                     if shared.stop.load(Ordering::Acquire) {
                         return;
                     }
-                    shared.set_running();
                     pool.add(lane);
                     if let Some(control) = control.upgrade() {
                         when_ready(&mut lock(&control));
                     }
+                    // Last: whoever sees it may count on the lane being on its way to the audio thread.
+                    shared.set_running();
                 }
                 Ok(Err(error)) => shared.set_failed(error.to_string()),
                 Err(panic) => shared.set_failed(internal_error(&*panic)),
