@@ -93,6 +93,7 @@ impl<V: Variant> Instance<V> {
             && is_alive
             && self.started_with.as_ref() == Some(&wanted)
         {
+            self.set_active(true);
             let mut audio_side = processor.into_audio_side();
             // Not every host resets after activation, and nobody wants to hear the end of what was played before.
             audio_side.reset();
@@ -104,6 +105,13 @@ impl<V: Variant> Instance<V> {
         let (engine, audio_side) = separation::start(model, config, &self.reporter);
         self.engine = engine;
         audio_side
+    }
+
+    /// Tells the engine whether the host has activated this instance.
+    fn set_active(&self, is_active: bool) {
+        if let Some(engine) = &self.engine {
+            engine.set_active(is_active);
+        }
     }
 
     /// What belongs to the block of `len` samples that begins now.
@@ -187,6 +195,7 @@ impl<V: Variant> Plugin for Instance<V> {
     }
 
     fn deactivate(&mut self) {
+        self.set_active(false);
         *self.active_model.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
