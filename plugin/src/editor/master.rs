@@ -1,25 +1,32 @@
-//! The strip of the mix: what comes out, and bypass.
+//! The strip of the mix: what comes out, its gain, how much of it is the new mix, and bypass.
 
 use super::{
     View, fader,
-    strip::{Layout, ground},
+    param_input::Dial,
+    slider::slider,
+    strip::{GAIN_MENU, GAIN_STEP_DB, Layout, ground},
     theme::Theme,
     toggle::Toggle,
+    value_field::value_field,
 };
-use crate::{gestures::Touched as Control, meters::MIX_METER};
+use crate::{meters::MIX_METER, mix_controls::Control};
 use egui::{Rect, Ui};
+
+/// Values of the menu of dry and wet.
+const DRY_WET_MENU: [&str; 5] = ["100 %", "75 %", "50 %", "25 %", "0 %"];
+/// One step of it, in percent.
+const DRY_WET_STEP: f32 = 5.0;
 
 /// The strip, in `rect`.
 pub fn master(view: &mut View, ui: &mut Ui, rect: Rect, theme: &Theme) {
-    let layout = Layout::new(rect, 1);
+    let layout = Layout::new(rect, 3);
     let params = view.params.clone();
     ground(ui, rect, &layout, "Mix", theme.mix, theme);
-    // No fader here, so the meter moves to its numbers.
-    let ticks = layout.ticks.translate(egui::vec2(layout.fader.width() / 2.0, 0.0));
-    let meter = layout.meter.translate(egui::vec2(-layout.fader.width() / 2.0, 0.0));
-    let scale = params.fader(0);
-    fader::ticks(ui, ticks, scale, theme);
-    view.meters_shown[MIX_METER].show(ui, meter, scale, theme.mix, theme);
+    let output = Dial { param: &params.output, control: Control::Output, step: GAIN_STEP_DB, menu: &GAIN_MENU };
+    fader::ticks(ui, layout.ticks, output.param, theme);
+    fader::fader(ui, layout.fader, &output, theme.mix, theme, &view.touch, &mut view.typing);
+    view.meters_shown[MIX_METER].show(ui, layout.meter, output.param, theme.mix, theme);
+    value_field(ui, layout.rows[0], &output, theme, &view.touch, &mut view.typing);
     let bypass = Toggle {
         param: &params.bypass,
         control: Control::Bypass,
@@ -27,5 +34,7 @@ pub fn master(view: &mut View, ui: &mut Ui, rect: Rect, theme: &Theme) {
         hint: "The mix as it came, with the same latency",
         colour: theme.mute,
     };
-    bypass.show(ui, layout.rows[0], theme, &view.touch);
+    bypass.show(ui, layout.rows[1], theme, &view.touch);
+    let dry_wet = Dial { param: &params.dry_wet, control: Control::DryWet, step: DRY_WET_STEP, menu: &DRY_WET_MENU };
+    slider(ui, layout.rows[2], &dry_wet, "Wet", theme.mix, theme, &view.touch, &mut view.typing);
 }

@@ -3,7 +3,7 @@
 //! Nothing of it runs on the audio thread, and while it is closed nothing runs at all. The [`View`] draws and takes input
 //! and knows no window, so that tests draw it without one; [`window`] puts it into the host's.
 //! - what it looks like: [`theme`], and nothing else; its size is remembered by [`settings`];
-//! - what it is made of: [`strip`]s with a [`fader`], a [`level_meter`], a [`value_field`] and [`toggle`]s; the
+//! - what it is made of: [`strip`]s with a [`fader`], a [`level_meter`], a [`value_field`], [`slider`]s and [`toggle`]s; the
 //!   [`master`] strip, [`header`] and [`footer`], [`presets`];
 //! - what input does: [`param_input`]; what the host and the audio thread hear of it: [`touch`].
 
@@ -15,6 +15,7 @@ pub mod master;
 pub mod param_input;
 pub mod presets;
 pub mod settings;
+pub mod slider;
 pub mod strip;
 pub mod theme;
 pub mod toggle;

@@ -10,7 +10,7 @@
 //! | right click | a menu of values |
 
 use super::{touch::Touch, value_field::Typing};
-use crate::gestures::Touched as Control;
+use crate::mix_controls::Control;
 use egui::{Event, EventFilter, Key, Modifiers, MouseWheelUnit, Response, Ui};
 use nice_plug::params::{FloatParam, Param};
 
@@ -118,12 +118,8 @@ impl Dial<'_> {
                         _ => {}
                     }
                 }
-                Event::Text(text)
-                    if text.starts_with(|first: char| first.is_ascii_digit() || "+-.,".contains(first)) =>
-                {
-                    typing.begin(self.param, Some(text));
-                }
-                _ => {}
+                // Space belongs to the host's transport.
+                Event::Text(text) if !text.trim().is_empty() => {}
             }
         }
     }

@@ -1,18 +1,24 @@
-//! The strip of a stem: name, fader, meter, value.
+//! The strip of a stem: name, fader, meter, value, mute, solo, pan.
 
 use super::{
     View, fader,
     param_input::Dial,
+    slider::slider,
     theme::{self, Theme},
+    toggle::Toggle,
     value_field::value_field,
 };
-use crate::gestures::Touched as Control;
+use crate::mix_controls::Control;
 use egui::{Align2, CornerRadius, Rect, Ui, pos2, vec2};
 
 /// Values of the menu of a gain.
-const GAIN_MENU: [&str; 9] = ["+6 dB", "+3 dB", "0 dB", "-3 dB", "-6 dB", "-12 dB", "-18 dB", "-24 dB", "-inf dB"];
+pub const GAIN_MENU: [&str; 9] = ["+6 dB", "+3 dB", "0 dB", "-3 dB", "-6 dB", "-12 dB", "-18 dB", "-24 dB", "-inf dB"];
 /// One step of a gain, in dB.
-const GAIN_STEP_DB: f32 = 0.5;
+pub const GAIN_STEP_DB: f32 = 0.5;
+/// Values of the menu of a pan.
+const PAN_MENU: [&str; 5] = ["L100", "L50", "C", "R50", "R100"];
+/// One step of a pan, in hundredths.
+const PAN_STEP: f32 = 5.0;
 
 /// The parts of a strip, from left to right and from top to bottom.
 pub struct Layout {
@@ -67,16 +73,51 @@ pub fn ground(ui: &Ui, rect: Rect, layout: &Layout, name: &str, colour: egui::Co
 
 /// The strip of the stem with this index, in `rect`.
 pub fn strip(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &Theme) {
-    let layout = Layout::new(rect, 1);
+    let layout = Layout::new(rect, 3);
     let colour = theme.stems[stem_idx];
     let params = view.params.clone();
-    let param = params.fader(stem_idx);
+    let stem = params.stems()[stem_idx];
     ground(ui, rect, &layout, STEM_NAMES[stem_idx], colour, theme);
-    let dial = Dial { param, control: Control::Gain(stem_idx), step: GAIN_STEP_DB, menu: &GAIN_MENU };
-    fader::ticks(ui, layout.ticks, param, theme);
+    let dial = Dial { param: &stem.gain, control: Control::Gain(stem_idx), step: GAIN_STEP_DB, menu: &GAIN_MENU };
+    fader::ticks(ui, layout.ticks, &stem.gain, theme);
     fader::fader(ui, layout.fader, &dial, colour, theme, &view.touch, &mut view.typing);
-    view.meters_shown[stem_idx].show(ui, layout.meter, param, colour, theme);
+    view.meters_shown[stem_idx].show(ui, layout.meter, &stem.gain, colour, theme);
     value_field(ui, layout.rows[0], &dial, theme, &view.touch, &mut view.typing);
+    mute_and_solo(view, ui, layout.rows[1], stem_idx, theme);
+    let pan = Dial { param: &stem.pan, control: Control::Pan(stem_idx), step: PAN_STEP, menu: &PAN_MENU };
+    slider(ui, layout.rows[2], &pan, "Pan", colour, theme, &view.touch, &mut view.typing);
+}
+
+fn mute_and_solo(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &Theme) {
+    let params = view.params.clone();
+    let stem = params.stems()[stem_idx];
+    let (left, right) = rect.split_left_right_at_fraction(0.5);
+    let gap = vec2(theme::GAP / 4.0, 0.0);
+    let mute = Toggle {
+        param: &stem.mute,
+        control: Control::Mute(stem_idx),
+        label: "Mute",
+        hint: "Not heard; the fader stays where it is",
+        colour: theme.mute,
+    };
+    mute.show(ui, left.with_max_x(left.right() - gap.x), theme, &view.touch);
+    let solo = Toggle {
+        param: &stem.solo,
+        control: Control::Solo(stem_idx),
+        label: "Solo",
+        hint: "Only what is soloed is heard. With Shift or Ctrl: this one alone",
+        colour: theme.solo,
+    };
+    let response = solo.show(ui, right.with_min_x(right.left() + gap.x), theme, &view.touch);
+    if response.clicked() && ui.input(|input| input.modifiers.shift || input.modifiers.command) {
+        // The click has switched this one; alone means on, and the others off.
+        for (idx, stem) in params.stems().into_iter().enumerate() {
+            let wanted = if idx == stem_idx { 1.0 } else { 0.0 };
+            if view.touch.value(&stem.solo) != wanted {
+                view.touch.set_once(&stem.solo, Control::Solo(idx), wanted);
+            }
+        }
+    }
 }
 
 /// As shown, in the order of [`separator::STEMS`].

@@ -7,9 +7,9 @@
 use egui::{Color32, FontFamily, FontId, Stroke, Vec2, Visuals, vec2};
 
 /// The size of the window at 100 %, in points.
-pub const WINDOW_SIZE: Vec2 = vec2(760.0, 460.0);
+pub const WINDOW_SIZE: Vec2 = vec2(760.0, 500.0);
 /// The smallest size in which everything can still be read.
-pub const MIN_WINDOW_SIZE: Vec2 = vec2(620.0, 400.0);
+pub const MIN_WINDOW_SIZE: Vec2 = vec2(640.0, 430.0);
 /// The space between parts, in points.
 pub const GAP: f32 = 8.0;
 /// Height of the header, in points.

@@ -4,7 +4,7 @@ use super::{
     theme::{self, Theme},
     touch::Touch,
 };
-use crate::gestures::Touched as Control;
+use crate::mix_controls::Control;
 use egui::{Align2, Color32, Rect, Response, Sense, StrokeKind, Ui};
 use nice_plug::params::{BoolParam, Param};
 

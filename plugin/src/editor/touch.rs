@@ -3,7 +3,7 @@
 //! There is one gesture at a time. A drag begins and ends it; wheel and keys begin one that ends by itself when nothing
 //! more comes, so that hosts make one undo step of it.
 
-use crate::{gestures::Touched as Control, params::UnbraidParams};
+use crate::{mix_controls::Control, params::UnbraidParams};
 use nice_plug::{
     context::gui::GuiContext,
     params::{FloatParam, Param, internals::ParamPtr},

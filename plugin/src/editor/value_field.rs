@@ -47,11 +47,10 @@ fn shown(param: &FloatParam, normalized: f32) -> String {
 
 /// The value of `dial` in `rect`; a click lets the user type.
 pub fn value_field(ui: &mut Ui, rect: Rect, dial: &Dial, theme: &Theme, touch: &Touch, typing: &mut Typing) {
-    let id = ui.scope_id().with(("value", dial.param.name()));
-    if typing.open.as_ref().is_some_and(|open| open.param == dial.param.as_ptr()) {
-        edit(ui, rect, id, dial, touch, typing);
+    if edit_if_open(ui, rect, dial, touch, typing) {
         return;
     }
+    let id = ui.scope_id().with(("value", dial.param.name()));
     let response = ui.interact(rect, id.with("shown"), Sense::click());
     let fill = if response.hovered() { theme.hovered } else { theme.well };
     ui.painter().rect_filled(rect, theme::CORNER, fill);
@@ -65,8 +64,10 @@ pub fn value_field(ui: &mut Ui, rect: Rect, dial: &Dial, theme: &Theme, touch: &
     }
 }
 
-fn edit(ui: &mut Ui, rect: Rect, id: egui::Id, dial: &Dial, touch: &Touch, typing: &mut Typing) {
-    let Some(open) = &mut typing.open else { return };
+/// A text field in `rect` if the value of `dial` is being typed; whether it is.
+pub fn edit_if_open(ui: &mut Ui, rect: Rect, dial: &Dial, touch: &Touch, typing: &mut Typing) -> bool {
+    let Some(open) = typing.open.as_mut().filter(|open| open.param == dial.param.as_ptr()) else { return false };
+    let id = ui.scope_id().with(("typed", dial.param.name()));
     let edit = TextEdit::singleline(&mut open.text)
         .id(id)
         .font(FontSelection::FontId(theme::body_font()))
@@ -89,11 +90,12 @@ fn edit(ui: &mut Ui, rect: Rect, id: egui::Id, dial: &Dial, touch: &Touch, typin
         typing.refused = None;
         // A value that nobody has edited stays as it is, whatever its text rounds away.
         if is_given_up || text == shown {
-            return;
+            return true;
         }
         match dial.param.string_to_normalized_value(&text) {
             Some(normalized) => touch.set_once(dial.param, dial.control, normalized),
             None => typing.refused = Some(format!("'{text}' is no value of {}", dial.param.name())),
         }
     }
+    true
 }

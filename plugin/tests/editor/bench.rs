@@ -233,11 +233,27 @@ impl Bench {
 /// The middle of the fader of a stem, in a window of the usual size.
 pub fn fader_of(stem_idx: usize) -> Pos2 {
     let width = (theme::WINDOW_SIZE.x - 6.0 * theme::GAP) / 5.0;
-    pos2(theme::GAP + stem_idx as f32 * (width + theme::GAP) + width / 2.0 + 1.0, 230.0)
+    pos2(theme::GAP + stem_idx as f32 * (width + theme::GAP) + width / 2.0 + 2.0, 170.0)
 }
 
 /// The value below it.
 pub fn value_of(stem_idx: usize) -> Pos2 {
+    row_of(stem_idx, 0)
+}
+
+/// Its mute.
+pub fn mute_of(stem_idx: usize) -> Pos2 {
+    row_of(stem_idx, 1) - egui::vec2(30.0, 0.0)
+}
+
+/// Its solo.
+pub fn solo_of(stem_idx: usize) -> Pos2 {
+    row_of(stem_idx, 1) + egui::vec2(30.0, 0.0)
+}
+
+/// The middle of one of the three rows below the fader.
+fn row_of(stem_idx: usize, row: usize) -> Pos2 {
     let bottom = theme::WINDOW_SIZE.y - theme::FOOTER_HEIGHT - 2.5 * theme::GAP;
-    pos2(fader_of(stem_idx).x, bottom - theme::ROW_HEIGHT / 2.0)
+    let up = (2 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
+    pos2(fader_of(stem_idx).x, bottom - up)
 }

@@ -1,6 +1,6 @@
 //! What the host hears of mouse and keyboard.
 
-use crate::bench::{Bench, Heard, fader_of, value_of};
+use crate::bench::{Bench, Heard, fader_of, mute_of, solo_of, value_of};
 use egui::{Key, PointerButton, vec2};
 use nice_plug::params::Param;
 use unbraid_plugin::{editor::presets::PRESETS, gestures::GestureWatch, params::MIN_GAIN_DB};
@@ -8,7 +8,7 @@ use unbraid_plugin::{editor::presets::PRESETS, gestures::GestureWatch, params::M
 const VOCALS: &str = "vocals";
 
 fn gain_db(bench: &Bench, stem_idx: usize) -> f32 {
-    bench.params.fader(stem_idx).unmodulated_plain_value()
+    bench.params.stems()[stem_idx].gain.unmodulated_plain_value()
 }
 
 /// Checks that there is one gesture, and gives the values within.
@@ -28,7 +28,7 @@ fn a_drag_is_one_gesture_without_a_jump() {
     bench.drag_up(fader_of(0), 30);
     let values = one_gesture(&bench.heard(), VOCALS);
     assert!(values.len() > 10 && values.is_sorted(), "{values:?}");
-    let first_db = bench.params.vocals.preview_plain(values[0]);
+    let first_db = bench.params.vocals.gain.preview_plain(values[0]);
     assert!(first_db < 1.5, "{first_db} dB");
     assert!(gain_db(&bench, 0) > 2.0);
     assert_eq!(gain_db(&bench, 1), 0.0);
@@ -41,7 +41,7 @@ fn shift_makes_a_drag_fine() {
         bench.shift(is_fine);
         bench.drag_up(fader_of(0), 30);
         one_gesture(&bench.heard(), VOCALS);
-        bench.params.vocals.unmodulated_normalized_value() - bench.params.vocals.default_normalized_value()
+        bench.params.vocals.gain.unmodulated_normalized_value() - bench.params.vocals.gain.default_normalized_value()
     });
     assert!((coarse / fine - 10.0).abs() < 0.5, "{coarse} {fine}");
 }
@@ -53,13 +53,13 @@ fn the_audio_thread_knows_what_is_held() {
     bench.press(fader_of(2), true);
     bench.move_to(fader_of(2) - vec2(0.0, 20.0));
     for _ in 0..100 {
-        assert_eq!(watch.stems_at_once(&bench.params.gestures, 480), [false, false, true, false]);
+        assert_eq!(watch.controls_at_once(&bench.params.gestures, 480), ControlSet::NONE.with(Control::Gain(2)));
     }
     bench.press(fader_of(2), false);
     for _ in 0..100 {
-        watch.stems_at_once(&bench.params.gestures, 480);
+        watch.controls_at_once(&bench.params.gestures, 480);
     }
-    assert_eq!(watch.stems_at_once(&bench.params.gestures, 480), [false; 4]);
+    assert_eq!(watch.controls_at_once(&bench.params.gestures, 480), ControlSet::NONE);
 }
 
 #[test]
@@ -134,9 +134,11 @@ fn a_value_that_is_none_or_not_edited_or_given_up_changes_nothing() {
 fn everything_is_reached_by_keyboard() {
     let mut bench = Bench::new(1.0);
     let mut moved = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..60 {
         bench.key(Key::Tab);
-        bench.key(Key::ArrowUp);
+        // What is moved is moved by an arrow, what is switched by Space.
+        bench.key(Key::ArrowDown);
+        bench.key(Key::Space);
         bench.frames(20);
         let heard = bench.heard();
         if let Some(Heard::Begin(id)) = heard.first() {
@@ -146,7 +148,10 @@ fn everything_is_reached_by_keyboard() {
             }
         }
     }
-    assert_eq!(moved, ["vocals", "drums", "bass", "other"]);
+    let stem = |id: &str| ["", "_mute", "_solo", "_pan"].map(|end| format!("{id}{end}"));
+    let expected: Vec<_> = ["vocals", "drums", "bass", "other"].iter().flat_map(|id| stem(id)).collect();
+    assert_eq!(moved[..16], expected);
+    assert_eq!(moved[16..], ["output", "bypass", "dry_wet"]);
 }
 
 #[test]
@@ -197,4 +202,31 @@ fn presets_set_what_they_say_and_touch_nothing_else() {
     bench.heard();
     PRESETS.last().unwrap().apply(&bench.params, bench.view.touch());
     assert_eq!(bench.heard(), [], "it was set already");
+}
+
+#[test]
+fn solo_with_shift_is_alone_and_without_adds() {
+    let mut bench = Bench::new(1.0);
+    let solos = |bench: &Bench| bench.params.stems().map(|stem| stem.solo.unmodulated_plain_value());
+    bench.click(solo_of(0));
+    bench.click(solo_of(2));
+    assert_eq!(solos(&bench), [true, false, true, false]);
+    bench.shift(true);
+    bench.click(solo_of(2));
+    assert_eq!(solos(&bench), [false, false, true, false]);
+    bench.click(solo_of(3));
+    assert_eq!(solos(&bench), [false, false, false, true]);
+    bench.shift(false);
+    bench.click(solo_of(3));
+    assert_eq!(solos(&bench), [false; 4]);
+}
+
+#[test]
+fn mute_leaves_the_fader_alone() {
+    let mut bench = Bench::new(1.0);
+    bench.drag_up(fader_of(0), 20);
+    let gain = gain_db(&bench, 0);
+    bench.click(mute_of(0));
+    assert!(bench.params.vocals.mute.unmodulated_plain_value());
+    assert_eq!(gain_db(&bench, 0), gain);
 }

@@ -6,7 +6,7 @@ use nice_plug::params::Param;
 use std::{env, path::PathBuf};
 use unbraid_plugin::{
     editor::{theme, touch::Touch},
-    gestures::Touched as Control,
+    mix_controls::Control,
     reporter::Activity,
 };
 
@@ -32,12 +32,15 @@ fn playing(scale: f32, is_light: bool) -> Bench {
     });
     set_gain(&bench.view.touch().clone(), &bench, 0, -12.0);
     set_gain(&bench.view.touch().clone(), &bench, 2, 2.5);
-    bench.play([0.12, 0.9, 0.5, 0.3, 1.2]);
+    let (touch, drums) = (bench.view.touch().clone(), &bench.params.drums);
+    touch.set_once(&drums.mute, Control::Mute(1), 1.0);
+    touch.set_once(&bench.params.other.pan, Control::Pan(3), 0.3);
+    bench.play([0.12, 0.0, 0.5, 0.3, 1.2]);
     bench
 }
 
 fn set_gain(touch: &Touch, bench: &Bench, stem_idx: usize, gain_db: f32) {
-    let param = bench.params.fader(stem_idx);
+    let param = &bench.params.stems()[stem_idx].gain;
     touch.set_once(param, Control::Gain(stem_idx), param.preview_normalized(gain_db));
 }
 
