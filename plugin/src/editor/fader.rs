@@ -43,7 +43,7 @@ pub fn fader(ui: &mut Ui, rect: Rect, dial: &Dial, colour: Color32, theme: &Them
     let y = y_of(rect, touch.value(dial.param));
     let slot = Rect::from_center_size(rect.center(), vec2(6.0, way(rect).height()));
     let painter = ui.painter();
-    painter.rect_filled(slot, 3.0, theme.well);
+    theme::well(painter, slot, 3.0, theme.well, theme);
     painter.rect_filled(slot.with_min_y(y), 3.0, colour);
     let modulated_y = y_of(rect, dial.param.modulated_normalized_value());
     if (modulated_y - y_of(rect, dial.param.unmodulated_normalized_value())).abs() > 0.5 {

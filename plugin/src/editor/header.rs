@@ -7,7 +7,7 @@ use super::{
     theme::{self, Theme},
 };
 use crate::reporter::Status;
-use egui::{Align, Layout, Rect, RichText, Ui, UiBuilder};
+use egui::{Align, Layout, Rect, RichText, Shape, Stroke, Ui, UiBuilder, vec2};
 
 /// The header, in `rect`.
 pub fn header(view: &mut View, ui: &mut Ui, rect: Rect, status: &Status, theme: &Theme) {
@@ -25,7 +25,7 @@ pub fn header(view: &mut View, ui: &mut Ui, rect: Rect, status: &Status, theme: 
 
 fn presets(view: &mut View, ui: &mut Ui) {
     let name = PRESETS.iter().find(|preset| preset.is_set(&view.params)).map_or("Presets", |preset| preset.name);
-    ui.menu_button(format!("{name} \u{23F7}"), |ui| {
+    menu_button(ui, name, |ui| {
         for preset in &PRESETS {
             if ui.selectable_label(preset.is_set(&view.params), preset.name).clicked() {
                 preset.apply(&view.params, &view.touch);
@@ -37,7 +37,7 @@ fn presets(view: &mut View, ui: &mut Ui) {
 
 fn looks(view: &mut View, ui: &mut Ui) {
     let settings = &mut view.settings;
-    ui.menu_button(format!("{} % \u{23F7}", settings.scale_percent), |ui| {
+    menu_button(ui, &format!("{} %", settings.scale_percent), |ui| {
         for percent in SCALES_PERCENT {
             if ui.selectable_label(settings.scale_percent == percent, format!("{percent} %")).clicked() {
                 settings.scale_percent = percent;
@@ -52,6 +52,15 @@ fn looks(view: &mut View, ui: &mut Ui) {
             }
         }
     });
+}
+
+/// A button that opens a menu, with a triangle to say so; the fonts have none.
+fn menu_button(ui: &mut Ui, text: &str, contents: impl FnOnce(&mut Ui)) {
+    // Spaces make room for it.
+    let rect = ui.menu_button(format!("{text}     "), contents).response.rect;
+    let (center, colour) = (rect.right_center() - vec2(12.0, 0.0), ui.visuals().text_color());
+    let triangle = [vec2(-4.0, -2.0), vec2(4.0, -2.0), vec2(0.0, 3.0)].map(|corner| center + corner);
+    ui.painter().add(Shape::convex_polygon(triangle.to_vec(), colour, Stroke::NONE));
 }
 
 /// `first · 518 ms`

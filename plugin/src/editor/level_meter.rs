@@ -65,7 +65,7 @@ impl LevelMeter {
         for channel_idx in 0..2 {
             let left = rect.left() + channel_idx as f32 * (theme::METER_WIDTH + 2.0);
             let bar = |top: f32| Rect::from_min_max(pos2(left, top), pos2(left + theme::METER_WIDTH, bottom));
-            painter.rect_filled(bar(y_of(scale.preview_plain(1.0))), 2.0, theme.well);
+            theme::well(painter, bar(y_of(scale.preview_plain(1.0))), 2.0, theme.well, theme);
             // Peak thin and dim, RMS full: the one says how near to overload, the other how loud.
             painter.rect_filled(bar(y_of(self.peak_db[channel_idx])), 2.0, colour.gamma_multiply(0.45));
             painter.rect_filled(bar(y_of(self.rms_db[channel_idx])), 2.0, colour);
@@ -77,7 +77,7 @@ impl LevelMeter {
         painter.hline(across, y_of(0.0), (1.0, theme.faint_text));
         let top =
             Rect::from_center_size(pos2(rect.left() + theme::METER_WIDTH + 1.0, rect.top() - 8.0), vec2(40.0, 16.0));
-        let text = if self.hold_db > FLOOR_DB { format!("{:.1}", self.hold_db) } else { "-inf".to_owned() };
+        let text = if self.hold_db > FLOOR_DB { format!("{:+.1}", self.hold_db) } else { "-inf".to_owned() };
         let ink = if self.has_clipped {
             painter.rect_filled(top, 3.0, theme.warning);
             theme.text_on_colour

@@ -92,7 +92,8 @@ impl View {
         let status = self.board.get();
 
         let whole = ui.max_rect();
-        ui.painter().rect_filled(whole, 0.0, theme.background);
+        // Edges are smoothed; those of the window must not be.
+        ui.painter().rect_filled(whole.expand(2.0), 0.0, theme.background);
         let inner = whole.shrink(theme::GAP);
         let row = |top: f32, height: f32| Rect::from_min_size(pos2(inner.left(), top), vec2(inner.width(), height));
         let header = row(inner.top(), theme::HEADER_HEIGHT);

@@ -119,7 +119,8 @@ impl Dial<'_> {
                     }
                 }
                 // Space belongs to the host's transport.
-                Event::Text(text) if !text.trim().is_empty() => {}
+                Event::Text(text) if !text.trim().is_empty() => typing.begin(self.param, Some(text)),
+                _ => {}
             }
         }
     }

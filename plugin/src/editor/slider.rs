@@ -9,7 +9,7 @@ use super::{
 use egui::{Align2, Color32, CursorIcon, Rect, Sense, StrokeKind, Ui, vec2};
 use nice_plug::params::Param;
 
-/// The slider of `dial` in `rect`, with `label` to the left, filled from the default to the value.
+/// The slider of `dial` in `rect`, with `label` to the left, filled up to the value.
 pub fn slider(
     ui: &mut Ui,
     rect: Rect,
@@ -31,13 +31,15 @@ pub fn slider(
 
     let x_of = |normalized: f32| way.left() + normalized * way.width();
     let normalized = touch.value(dial.param);
-    let (value_x, default_x) = (x_of(normalized), x_of(dial.param.default_normalized_value()));
+    // From the middle if that is where it belongs, else from the left.
+    let is_centred = (dial.param.default_normalized_value() - 0.5).abs() < 1e-3;
+    let (value_x, origin_x) = (x_of(normalized), x_of(if is_centred { 0.5 } else { 0.0 }));
     let painter = ui.painter();
     let fill = if response.hovered() || response.dragged() { theme.hovered } else { theme.well };
-    painter.rect_filled(rect, theme::CORNER, fill);
+    theme::well(painter, rect, theme::CORNER, fill, theme);
     // A line below the text: text on a fill of any colour would not have the contrast.
     let track = Rect::from_x_y_ranges(way.x_range(), rect.bottom() - 4.0..=rect.bottom() - 1.0);
-    let filled = Rect::from_x_y_ranges(value_x.min(default_x)..=value_x.max(default_x), track.y_range());
+    let filled = Rect::from_x_y_ranges(value_x.min(origin_x)..=value_x.max(origin_x), track.y_range());
     painter.rect_filled(filled, 1.0, colour);
     painter.vline(value_x, rect.bottom() - 7.0..=rect.bottom(), (2.0, colour));
     let inner = rect.shrink2(vec2(6.0, 3.0)).translate(vec2(0.0, -1.0));

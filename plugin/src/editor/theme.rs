@@ -4,7 +4,7 @@
 //! vision tell apart; for the light theme they are darkened. Colour is never the only sign: names and letters stand
 //! beside it.
 
-use egui::{Color32, FontFamily, FontId, Stroke, Vec2, Visuals, vec2};
+use egui::{Color32, FontFamily, FontId, Painter, Rect, Stroke, StrokeKind, Vec2, Visuals, vec2};
 
 /// The size of the window at 100 %, in points.
 pub const WINDOW_SIZE: Vec2 = vec2(760.0, 500.0);
@@ -120,6 +120,12 @@ pub fn small_font() -> FontId {
 /// Names.
 pub fn name_font() -> FontId {
     FontId::new(15.0, FontFamily::Proportional)
+}
+
+/// A well in `rect`: a fader's slot, a meter, a value. `fill` is its colour, or another one under the pointer.
+pub fn well(painter: &Painter, rect: Rect, corner: f32, fill: Color32, theme: &Theme) {
+    painter.rect_filled(rect, corner, fill);
+    painter.rect_stroke(rect, corner, (1.0, theme.hovered), StrokeKind::Outside);
 }
 
 impl Theme {

@@ -18,6 +18,9 @@ const PAUSE_S: f64 = 0.5;
 /// For so long, in s, what was set counts as the value of a parameter, even if the host has not brought it yet.
 const ECHO_S: f64 = 0.3;
 
+/// The least that a step moves, of the way.
+const STEP_OF_WAY: f32 = 0.005;
+
 /// The user's hand. Cheap to clone; all clones are the same hand.
 #[derive(Clone)]
 pub struct Touch {
@@ -126,12 +129,12 @@ impl Touch {
         self.let_go();
     }
 
-    /// Moves `param` by `num_steps` of `step` in its own unit, or of a hundredth of the way where that is more: at the
+    /// Moves `param` by `num_steps` of `step` in its own unit, or of a two-hundredth of the way where that is more: at the
     /// bottom of a fader decibels are small.
     pub fn step(&self, param: &FloatParam, control: Control, num_steps: f32, step: f32) {
         let normalized = self.value(param);
         let by_unit = param.preview_normalized(param.preview_plain(normalized) + num_steps * step);
-        let by_way = (normalized + num_steps * 0.01 * (step / 0.5).min(1.0)).clamp(0.0, 1.0);
+        let by_way = (normalized + num_steps * STEP_OF_WAY).clamp(0.0, 1.0);
         let is_more = (by_way - normalized).abs() > (by_unit - normalized).abs();
         self.set(param, control, if is_more { by_way } else { by_unit });
     }

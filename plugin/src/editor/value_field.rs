@@ -53,7 +53,7 @@ pub fn value_field(ui: &mut Ui, rect: Rect, dial: &Dial, theme: &Theme, touch: &
     let id = ui.scope_id().with(("value", dial.param.name()));
     let response = ui.interact(rect, id.with("shown"), Sense::click());
     let fill = if response.hovered() { theme.hovered } else { theme.well };
-    ui.painter().rect_filled(rect, theme::CORNER, fill);
+    theme::well(ui.painter(), rect, theme::CORNER, fill, theme);
     let text = shown(dial.param, touch.value(dial.param));
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, text, theme::body_font(), theme.text);
     if response.has_focus() {

@@ -79,14 +79,17 @@ fn fill_triangle(pixels: &mut [[f32; 3]], width: usize, clip: Rect, corners: [Ve
     }
     let height = pixels.len() / width;
     let bounds = Rect::from_points(&[a.pos, b.pos, c.pos]).intersect(clip);
-    let range =
-        |min: f32, max: f32, end: usize| (min.round().max(0.0) as usize)..(max.round().max(0.0) as usize).min(end);
+    // Every pixel that the bounds touch; the centre decides below.
+    let range = |min: f32, max: f32, end: usize| (min.max(0.0) as usize)..(max.ceil().max(0.0) as usize).min(end);
     let is_owned = |from: Pos2, to: Pos2, weight: f32| {
         weight > 0.0 || (weight == 0.0 && (to.y < from.y || (to.y == from.y && to.x > from.x)))
     };
     for y in range(bounds.min.y, bounds.max.y, height) {
         for x in range(bounds.min.x, bounds.max.x, width) {
             let pixel = Pos2::new(x as f32 + 0.5, y as f32 + 0.5);
+            if !clip.contains(pixel) {
+                continue;
+            }
             let weights = [area(b.pos, c.pos, pixel), area(c.pos, a.pos, pixel), area(a.pos, b.pos, pixel)];
             let edges = [(b.pos, c.pos), (c.pos, a.pos), (a.pos, b.pos)];
             if !edges.iter().zip(weights).all(|(&(from, to), weight)| is_owned(from, to, weight)) {
