@@ -27,7 +27,7 @@ fn playing(scale: f32, is_light: bool) -> Bench {
         status.activity = Activity::Running;
         status.model = Some("first".into());
         (status.load, status.late_hops) = (0.34, 0);
-        (status.latency_samples, status.sample_rate_hz) = (22_831, 44_100.0);
+        (status.latency_samples, status.sample_rate_hz) = (18_302, 44_100.0);
         status.message = Some("Unbraid runs the model 'first'".into());
     });
     set_gain(&bench.view.touch().clone(), &bench, 0, -12.0);
