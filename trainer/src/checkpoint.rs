@@ -21,8 +21,17 @@ pub struct RunState {
     pub loss: LossWeights,
     /// Name of the transform, `bark-262` or `mel-32`.
     pub transform: String,
-    /// Steps of the whole run; the learning rate falls to zero over them.
+    /// Steps of the whole run; the learning rate falls to zero over them, unless `minutes` is set.
     pub total_steps: u64,
+    /// Minutes of the whole run, over which the learning rate falls to zero; validations and starts count.
+    #[serde(default)]
+    pub minutes: Option<f64>,
+    /// Seconds that count towards `minutes`.
+    #[serde(default)]
+    pub clock_s: f64,
+    /// How long the last validation took.
+    #[serde(default)]
+    pub judging_s: f64,
     /// Steps taken.
     pub step: u64,
     /// Seconds of audio seen.
@@ -51,6 +60,23 @@ pub struct RunState {
     /// The epoch that has begun.
     #[serde(default)]
     pub sums: Sums,
+}
+
+impl RunState {
+    /// How far the run has come, 0..=1.
+    pub fn progress(&self) -> f64 {
+        let progress = match self.minutes {
+            Some(minutes) => self.clock_s / (60.0 * minutes).max(1e-9),
+            None => self.step as f64 / self.total_steps.max(1) as f64,
+        };
+        progress.min(1.0)
+    }
+
+    /// Whether no step is to follow: the steps are taken, or what is left of the minutes is for the last validation.
+    pub fn is_over(&self) -> bool {
+        let is_late = |minutes: f64| self.clock_s + self.judging_s >= 60.0 * minutes;
+        self.step >= self.total_steps || self.minutes.is_some_and(is_late)
+    }
 }
 
 const META: &str = "run_state_json";

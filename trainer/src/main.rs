@@ -22,6 +22,7 @@ mod grid;
 mod guard;
 mod history;
 mod inverse;
+mod layers;
 mod loader;
 mod loss;
 mod network;

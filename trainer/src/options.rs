@@ -61,9 +61,13 @@ pub struct TrainArgs {
     #[arg(long, help_heading = "Network", value_name = "NUMBER")]
     pub layers: Option<usize>,
 
-    /// Steps of the whole run
-    #[arg(long, default_value_t = 4000, help_heading = "Length", value_name = "STEPS")]
-    pub steps: u64,
+    /// Steps of the whole run [default: 4000, or as many as --minutes allow]
+    #[arg(long, help_heading = "Length", value_name = "STEPS")]
+    pub steps: Option<u64>,
+    /// Minutes of the whole run, start and validations counted: the learning rate is planned by the clock, and the run
+    /// ends by itself with a validation and a checkpoint
+    #[arg(long, help_heading = "Length", value_name = "MINUTES")]
+    pub minutes: Option<f64>,
     /// Steps between two validations
     #[arg(long, default_value_t = 250, help_heading = "Length", value_name = "STEPS",
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -98,6 +102,9 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub augmentation: Augmentation,
 }
+
+/// Steps of a run for which no length is given.
+const DEFAULT_STEPS: u64 = 4000;
 
 /// What `--help` says after the options; the list of networks follows.
 pub const HELP: &str = "\
@@ -206,7 +213,10 @@ impl TrainArgs {
                 network,
                 loss: self.loss.clone(),
                 transform: self.transform.clone(),
-                total_steps: self.steps,
+                total_steps: self.steps.unwrap_or(if self.minutes.is_some() { u64::MAX } else { DEFAULT_STEPS }),
+                minutes: self.minutes,
+                clock_s: 0.0,
+                judging_s: 0.0,
                 step: 0,
                 audio_s: 0.0,
                 wall_s: 0.0,

@@ -89,17 +89,14 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// Factor on the highest learning rate at a step of a run of `total_steps` with this past.
-    pub fn learning_rate_factor(&self, step: u64, total_steps: u64, past: &[Epoch]) -> f64 {
+    /// Factor on the highest learning rate after `step` steps, `progress` (0..=1) through the run, with this past.
+    pub fn learning_rate_factor(&self, step: u64, progress: f64, past: &[Epoch]) -> f64 {
+        let progress = progress.clamp(0.0, 1.0);
         // A short run is not to spend itself on warming up.
-        let warm_up = self.warm_up.min(total_steps / 4).max(1);
-        let rise = ((step + 1) as f64 / warm_up as f64).min(1.0);
+        let rise = ((step + 1) as f64 / self.warm_up.max(1) as f64).max(4.0 * progress).min(1.0);
         rise * match self.schedule {
             Schedule::Constant => 1.0,
-            Schedule::Cosine => {
-                let progress = (step as f64 / total_steps.max(1) as f64).min(1.0);
-                0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
             Schedule::Plateau => self.plateau_factor.powi(num_plateaus(past, self.plateau_patience)),
         }
     }
@@ -137,10 +134,12 @@ mod tests {
     #[test]
     fn the_learning_rate_rises_and_falls() {
         let recipe = Recipe { warm_up: 10, ..Recipe::default() };
-        let at = |recipe: &Recipe, step, past: &[Epoch]| recipe.learning_rate_factor(step, 100, past);
+        let at = |recipe: &Recipe, step, past: &[Epoch]| recipe.learning_rate_factor(step, step as f64 / 100.0, past);
         assert!((at(&recipe, 0, &[]) - 0.1).abs() < 1e-12);
         assert!((at(&recipe, 50, &[]) - 0.5).abs() < 1e-12);
         assert!(at(&recipe, 100, &[]) < 1e-12);
+        let slow = Recipe { warm_up: 1000, ..recipe.clone() };
+        assert!((at(&slow, 12, &[]) / at(&recipe, 12, &[]) - 0.48).abs() < 1e-12, "a quarter of the run at most");
         let plateau = Recipe { schedule: Schedule::Plateau, plateau_patience: 2, plateau_factor: 0.5, ..recipe };
         for (scores, factor) in
             [(&[1.0, 2.0, 1.5][..], 1.0), (&[1.0, 2.0, 1.5, 2.0], 0.5), (&[2.0, 1.0, 1.0, 3.0, 1.0, 1.0, 1.0], 0.25)]

@@ -41,7 +41,10 @@ fn plots(out: &Path, history: &[Epoch]) -> Result<()> {
 }
 
 fn text(run: &RunState, size: &str, data: &DataCounts) -> String {
-    let mut text = format!("# A training run: {} of {} steps\n\n", run.step, run.total_steps);
+    let of_all = run.minutes.map_or(format!("{} of {} steps", run.step, run.total_steps), |minutes| {
+        format!("{} steps, {:.1} of {minutes} minutes", run.step, run.clock_s / 60.0)
+    });
+    let mut text = format!("# A training run: {of_all}\n\n");
     let network = serde_json::to_string(&run.network).unwrap_or_default();
     let _ = write!(
         text,

@@ -128,7 +128,7 @@ impl Session {
         let mode = Mode::Train { dropout_seed: run.seed.rotate_left(32) ^ run.step };
         let bf16 = is_bf16(run.recipe.precision, self.device);
         let losses = with_precision(bf16, self.device, || self.network.losses(&batch, mode, &self.objective));
-        let factor = run.recipe.learning_rate_factor(run.step, run.total_steps, &run.history);
+        let factor = run.recipe.learning_rate_factor(run.step, run.progress(), &run.history);
         let learning_rate = run.learning_rate * factor;
         let gradient_norm = self.adam.step(&losses.total, learning_rate, &run.recipe);
         let value = |tensor: &Tensor| tensor.double_value(&[]);

@@ -69,6 +69,7 @@ pub fn design(name: &str) -> Result<Design> {
 /// # Errors
 /// If data or checkpoints cannot be read or written, or the run goes wrong (see [`crate::guard`]).
 pub fn train(config: &TrainConfig, watch: &mut dyn FnMut(&Epoch) -> Control) -> Result<RunState> {
+    let begun = Instant::now();
     fs::create_dir_all(&config.out).with_context(|| format!("cannot make {}", config.out.display()))?;
     let (mut session, is_new) = open_session(config)?;
     let data = Data::open(&config.data, &config.out)?;
@@ -78,6 +79,7 @@ pub fn train(config: &TrainConfig, watch: &mut dyn FnMut(&Epoch) -> Control) -> 
         None => session.set_statistics(&data.train, config.batch_config())?,
     }
     eprintln!("{}", session.size());
+    session.run.clock_s += begun.elapsed().as_secs_f64();
     let mut events = EventWriter::create(&config.out.join("tensorboard"), session.run.step)?;
     let (transform, contents) = (session.transform.clone(), session.contents());
     std::thread::scope(|scope| {
@@ -97,7 +99,7 @@ pub fn train(config: &TrainConfig, watch: &mut dyn FnMut(&Epoch) -> Control) -> 
                     break;
                 }
             }
-            if session.run.step >= session.run.total_steps {
+            if session.run.is_over() {
                 break;
             }
             learn(&mut session, config, &mut loader)?;
@@ -121,7 +123,7 @@ impl TrainConfig {
 
     /// Whether an epoch has ended and was not judged yet; so it is when a run is killed while it is being judged.
     fn is_epoch_end(&self, run: &RunState) -> bool {
-        let is_end = run.step > 0 && (run.step.is_multiple_of(self.epoch_steps) || run.step >= run.total_steps);
+        let is_end = run.step > 0 && (run.step.is_multiple_of(self.epoch_steps) || run.is_over());
         is_end && run.history.last().is_none_or(|epoch| epoch.step < run.step)
     }
 }
@@ -133,9 +135,11 @@ fn open_session(config: &TrainConfig) -> Result<(Session, bool)> {
         return Ok((Session::new(config.run.clone(), None, config.device)?, true));
     }
     let checkpoint = Checkpoint::open(&last)?;
-    let (total_steps, data) = (config.run.total_steps, config.run.data.clone());
-    let run = RunState { total_steps, data, ..checkpoint.state.clone() };
-    eprintln!("resuming {} at step {} of {total_steps}", last.display(), run.step);
+    let (total_steps, minutes, data) = (config.run.total_steps, config.run.minutes, config.run.data.clone());
+    let run = RunState { total_steps, minutes, data, ..checkpoint.state.clone() };
+    let of_all =
+        minutes.map_or(format!("of {total_steps}"), |m| format!("and {:.1} of {m} minutes", run.clock_s / 60.0));
+    eprintln!("resuming {} at step {} {of_all}", last.display(), run.step);
     if run.batch_slices != config.run.batch_slices || run.seed != config.run.seed {
         eprintln!("batches stay as the run began: {} slices, seed {}", run.batch_slices, run.seed);
     }
@@ -154,7 +158,7 @@ fn learn(session: &mut Session, config: &TrainConfig, loader: &mut Loader) -> Re
     let hop_s = session.transform.plan.hop_len() as f64 / 44_100.0;
     let last = config.out.join("last.safetensors");
     let mut saved = Instant::now();
-    while session.run.step < end {
+    while session.run.step < end && !session.run.is_over() {
         let asked = Instant::now();
         let batch = loader.next()?;
         let waiting_s = asked.elapsed().as_secs_f64();
@@ -167,21 +171,24 @@ fn learn(session: &mut Session, config: &TrainConfig, loader: &mut Loader) -> Re
         run.sums.waiting_s += waiting_s;
         run.audio_s += audio_s;
         run.wall_s += wall_s;
+        run.clock_s += wall_s;
         run.last_learning_rate = step.learning_rate;
         let speed = run.sums.audio_s / run.sums.wall_s;
         bar.set_message(format!("loss {:.4}, {speed:.1} x real time", step.total()));
         bar.inc(1);
-        if saved.elapsed().as_secs_f64() >= config.save_s || session.run.step == end {
+        if saved.elapsed().as_secs_f64() >= config.save_s {
             session.save(&last)?;
             saved = Instant::now();
         }
     }
+    session.save(&last)?;
     bar.finish_and_clear();
     Ok(())
 }
 
 /// Scores the average on the songs that judge, keeps what is best, and tells of it.
 fn judge(session: &mut Session, config: &TrainConfig, data: &Data, events: &mut EventWriter) -> Result<()> {
+    let begun = Instant::now();
     let run = &session.run;
     let mut epoch = run.sums.epoch(run.step, run.audio_s, run.wall_s, run.last_learning_rate);
     let mut snippet: Option<Snippet> = None;
@@ -198,6 +205,8 @@ fn judge(session: &mut Session, config: &TrainConfig, data: &Data, events: &mut 
     }
     epoch.set_scores(&scores);
     let run = &mut session.run;
+    run.judging_s = begun.elapsed().as_secs_f64();
+    run.clock_s += run.judging_s;
     let is_best = epoch.mean_sdr_db.is_some_and(|mean| run.best_sdr_db.is_none_or(|best| mean > best));
     if is_best {
         run.best_sdr_db = epoch.mean_sdr_db;

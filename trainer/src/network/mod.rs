@@ -20,6 +20,8 @@
 //! there is one; that the written graph, slice by slice through the engine that ships, gives the masks of `forward`
 //! within 1e-4; that every trained weight gets a gradient.
 
+mod band_gru;
+mod bands;
 mod cdae;
 mod cdae_bucket;
 mod cdae_graph;
@@ -32,6 +34,7 @@ mod first_graph;
 mod lstm;
 mod lstm_graph;
 mod recurrent;
+mod streamed;
 mod weights;
 
 #[cfg(test)]
@@ -61,6 +64,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     cdae::ARCHITECTURE,
     cdae::CAUSAL,
     lstm::ARCHITECTURE,
+    band_gru::ARCHITECTURE,
     #[cfg(test)]
     example::ARCHITECTURE,
 ];
