@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
 
-    /// Name or folder of the model [default: first]
+    /// Name of the model, or a path to its folder, as ./mine [default: first]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 

@@ -35,7 +35,7 @@ enum Command {
     List,
     /// Tells what a model is: stems, latency, licence, scores
     Show {
-        /// Name or folder of the model
+        /// Name of the model, or a path to its folder, as ./mine
         #[arg(value_name = "MODEL")]
         model: String,
     },

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Float)]
     format: Format,
 
-    /// Name or folder of the model [default: first]
+    /// Name of the model, or a path to its folder, as ./mine [default: first]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 }

@@ -10,14 +10,25 @@ pub enum ModelError {
     /// No folder of that name (or path) holds a manifest.
     #[error(
         "model '{name}' not found: no manifest.toml in {}. Put the model's folder in one of these places, or give the \
-         path of the folder",
-        list(searched)
+         path of the folder{}",
+        list(searched),
+        hint.as_ref().map_or(String::new(), |path| format!(" (there is one here: {path})"))
     )]
     NotFound {
         /// As asked for.
         name: String,
         /// The folders that were looked into.
         searched: Vec<PathBuf>,
+        /// A path that may be meant: names are not looked up in the working directory.
+        hint: Option<String>,
+    },
+    /// A text that should be the name of a model cannot be one; it was not looked for.
+    #[error("model {name:?}: expected {expected}")]
+    Name {
+        /// As asked for.
+        name: String,
+        /// What names are.
+        expected: &'static str,
     },
     /// A file of the model cannot be read.
     #[error("{}: cannot be read ({source}). Install the model again, or check the file's permissions", path.display())]

@@ -1,7 +1,8 @@
 //! What a model is: a folder with `model.onnx` (the graph), `manifest.toml` (everything that a program must know
 //! before it opens the graph) and `CARD.md` (everything that a person should know before using it).
 //!
-//! [`locate`] finds the folder, [`Model::load`] reads, validates and hash-checks it. Whether the manifest and the
+//! [`find_by_name`] finds the folder of a name that a project holds, [`locate`] that of a name or path that the user
+//! typed; [`Model::load`] reads, validates and hash-checks it, within [`limits`]. Whether the manifest and the
 //! *graph* agree is checked by the `separator`, which opens the graph.
 //!
 //! ```no_run
@@ -20,15 +21,19 @@ mod error;
 pub mod fetch;
 #[cfg(feature = "import")]
 pub mod import;
+pub mod limits;
 mod location;
 mod manifest;
 mod model;
+mod names;
 pub mod onnx;
+mod validate;
 
 pub use checksum::sha256_file;
 pub use error::ModelError;
-pub use location::{locate, user_models_dir};
+pub use location::{find_by_name, locate, user_models_dir, user_models_dirs};
 pub use manifest::{
-    Channel, FORMAT, Graph, Input, MANIFEST_FILE, Manifest, Offline, Output, Scores, State, Training, Transform,
+    Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
+    Training, Transform,
 };
 pub use model::Model;

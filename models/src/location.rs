@@ -1,47 +1,81 @@
-//! Where model folders are looked for.
+//! Where model folders are looked for. Two ways in, for two kinds of callers:
+//!
+//! - [`find_by_name`] takes names from projects, which are other people's: a name and never a path.
+//! - [`locate`] takes what the user typed (`--model`, `UNBRAID_MODEL`): a name, or a path such as `./mine`.
+//!
+//! Neither looks up a name in the working directory: a project's folder must not stand in for an installed model.
 
-use crate::{MANIFEST_FILE, ModelError};
-use std::{
-    env,
-    path::{Path, PathBuf},
+use crate::{
+    MANIFEST_FILE, ModelError,
+    names::{FILE_NAME, is_file_name},
 };
+use directories::BaseDirs;
+use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 
-/// The folder of a model: `name_or_path` itself if it is a folder with a manifest, else `<dir>/<name>` in the first
-/// of `extra_dirs` that has it, then in [`user_models_dir`].
+/// The folder of the model of this name: `<dir>/<name>` in the first of `dirs` that has it, then in
+/// [`user_models_dirs`]. For names from projects and other files: paths, drives, devices and `..` are refused before
+/// the file system is asked, since on Windows even a look at `\\server\share` sends the user's credentials there.
 ///
 /// # Errors
-/// [`ModelError::NotFound`] lists the places that were looked into.
-///
-/// # Realtime
-/// Not safe: reads folders.
-pub fn locate(name_or_path: &str, extra_dirs: &[PathBuf]) -> Result<PathBuf, ModelError> {
-    let as_path = Path::new(name_or_path);
-    let mut candidates = vec![as_path.to_owned()];
-    // A bare name is looked up; `..` or `a/b` is a path and nothing else.
-    let is_name = as_path.components().count() == 1 && as_path.file_name().is_some();
-    if is_name {
-        candidates.extend(extra_dirs.iter().map(|dir| dir.join(name_or_path)));
-        candidates.extend(user_models_dir().map(|dir| dir.join(name_or_path)));
+/// [`ModelError::Name`] if it is no name, [`ModelError::NotFound`] with the places that were looked into.
+pub fn find_by_name(name: &str, dirs: &[PathBuf]) -> Result<PathBuf, ModelError> {
+    if !is_file_name(name) {
+        return Err(ModelError::Name { name: name.chars().take(100).collect(), expected: FILE_NAME });
     }
-    match candidates.iter().find(|dir| dir.join(MANIFEST_FILE).is_file()) {
+    let searched: Vec<PathBuf> = dirs.iter().cloned().chain(user_models_dirs()).map(|dir| dir.join(name)).collect();
+    match searched.iter().find(|dir| has_manifest(dir)) {
         Some(dir) => Ok(dir.clone()),
-        None => Err(ModelError::NotFound { name: name_or_path.to_owned(), searched: candidates }),
+        None => Err(ModelError::NotFound { name: name.to_owned(), searched, hint: None }),
     }
 }
 
-/// Where users put models of their own: `$XDG_DATA_HOME/unbraid/models` (`~/.local/share/...`), on macOS
-/// `~/Library/Application Support/Unbraid/models`, on Windows `%APPDATA%\Unbraid\models`.
+/// The folder of a model that the user named: a path if it is written as one (absolute, or with a separator, as
+/// `./mine`), else a name for [`find_by_name`].
 ///
-/// # Realtime
-/// Not safe: reads the environment.
-pub fn user_models_dir() -> Option<PathBuf> {
-    let var = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if cfg!(target_os = "macos") {
-        var("HOME").map(|home| home.join("Library/Application Support/Unbraid/models"))
-    } else if cfg!(windows) {
-        var("APPDATA").map(|data| data.join("Unbraid").join("models"))
-    } else {
-        let data = var("XDG_DATA_HOME").or_else(|| var("HOME").map(|home| home.join(".local/share")));
-        data.map(|data| data.join("unbraid/models"))
+/// # Errors
+/// As [`find_by_name`]; for a path [`ModelError::NotFound`].
+pub fn locate(name_or_path: &str, dirs: &[PathBuf]) -> Result<PathBuf, ModelError> {
+    let path = Path::new(name_or_path);
+    if !is_path(name_or_path) {
+        return find_by_name(name_or_path, dirs).map_err(|error| match error {
+            ModelError::NotFound { name, searched, .. } if has_manifest(path) => {
+                let hint = Some(format!(".{MAIN_SEPARATOR}{name}"));
+                ModelError::NotFound { name, searched, hint }
+            }
+            error => error,
+        });
     }
+    if has_manifest(path) {
+        return Ok(path.to_owned());
+    }
+    Err(ModelError::NotFound { name: name_or_path.to_owned(), searched: vec![path.to_owned()], hint: None })
+}
+
+fn is_path(text: &str) -> bool {
+    let path = Path::new(text);
+    let begins = path.components().next();
+    path.is_absolute()
+        || text.contains(std::path::is_separator)
+        || matches!(begins, Some(Component::Prefix(_) | Component::CurDir | Component::ParentDir))
+}
+
+fn has_manifest(dir: &Path) -> bool {
+    dir.join(MANIFEST_FILE).is_file()
+}
+
+/// Where users put models of their own: `$XDG_DATA_HOME/unbraid/models` (`~/.local/share/...`), on macOS
+/// `~/Library/Application Support/Unbraid/models`, on Windows `%LOCALAPPDATA%\Unbraid\models`. None without a home.
+pub fn user_models_dir() -> Option<PathBuf> {
+    user_models_dirs().into_iter().next()
+}
+
+/// [`user_models_dir`], then where earlier versions put models: on Windows the roaming `%APPDATA%\Unbraid\models`,
+/// which would travel over the network at every login.
+pub fn user_models_dirs() -> Vec<PathBuf> {
+    let Some(base) = BaseDirs::new() else { return vec![] };
+    let own = if cfg!(any(windows, target_os = "macos")) { "Unbraid" } else { "unbraid" };
+    // The same folder twice, except on Windows.
+    let mut dirs = vec![base.data_local_dir().join(own).join("models"), base.data_dir().join(own).join("models")];
+    dirs.dedup();
+    dirs
 }

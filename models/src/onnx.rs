@@ -2,7 +2,7 @@
 //! and a builder that names values for us. The trainer exports with it, and tests make small graphs with it.
 
 use prost::Message;
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 /// ONNX's `TensorProto.DataType`.
 const FLOAT: i32 = 1;
@@ -187,7 +187,7 @@ impl GraphBuilder {
         self.graph.node.len()
     }
 
-    /// Writes the model (opset 17), beside `path` first, then renamed.
+    /// Writes the model (opset 17), replacing what is there in one step.
     ///
     /// # Errors
     /// As the file system has them.
@@ -198,9 +198,7 @@ impl GraphBuilder {
             graph: Some(Graph { name: "unbraid".to_owned(), ..self.graph }),
             opset_import: vec![OperatorSet { domain: String::new(), version: 17 }],
         };
-        let part = path.with_extension("part");
-        fs::write(&part, model.encode_to_vec())?;
-        fs::rename(&part, path)
+        base::write_whole(path, model.encode_to_vec())
     }
 
     fn constant(&mut self, data_type: i32, raw_data: Vec<u8>, shape: &[i64]) -> Value {

@@ -1,25 +1,20 @@
 //! Starts the engine with what is installed, or passes the mix through and says why.
 
 use crate::{engine_watch::EngineWatch, installation::resource_dirs};
-use models::{MANIFEST_FILE, Manifest, Model};
+use base::MODEL_VARIABLE;
+use models::{MANIFEST_FILE, Manifest, Model, ModelError, limits::MAX_LATENCY_S};
 use nice_plug::prelude::*;
 use separator::{AudioSide, Engine, EngineConfig, Runtime, SeparatorError, find_runtime, latency_samples};
 use std::{
     any::Any,
     env,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
-
-/// Environment variable with the name or the folder of a model; goes before the one of the project.
-pub const MODEL_VARIABLE: &str = "UNBRAID_MODEL";
 
 /// Tells the latency as long as no model can be read: that of the default model, so that nothing moves when it is
 /// installed at last.
 const DEFAULT_MANIFEST: &str = include_str!("../../models/first/manifest.toml");
-
-/// A model that cannot be loaded and whose manifest claims more is not believed.
-const MAX_LATENCY_S: f64 = 60.0;
 
 /// A worker for this model and configuration, or, if anything is missing, none: then the mix passes through with the
 /// same latency, and the log says what to do. Never panics.
@@ -27,22 +22,30 @@ const MAX_LATENCY_S: f64 = 60.0;
 /// # Realtime
 /// Not safe: reads files, starts threads.
 pub fn start(model_name: &str, config: &EngineConfig) -> (Option<EngineWatch>, AudioSide) {
-    let model_name = env::var(MODEL_VARIABLE).ok().filter(|name| !name.is_empty()).unwrap_or(model_name.to_owned());
-    let opened = catch_unwind(AssertUnwindSafe(|| open(&model_name, config).map_err(|error| error.to_string())));
-    let message = match opened.unwrap_or_else(|panic| Err(panic_message(&*panic))) {
+    let opened = catch_unwind(AssertUnwindSafe(|| open(model_name, config).map_err(|error| error.to_string())));
+    let message = match opened.unwrap_or_else(|panic| Err(start_failed(&*panic))) {
         Ok((watch, audio_side)) => return (Some(watch), audio_side),
         Err(message) => message,
     };
     nice_error!("Unbraid passes the mix through: {message}. Then switch the plugin off and on again");
-    (None, AudioSide::passthrough(latency_without_engine(&model_name, config), config.max_block_len))
+    (None, AudioSide::passthrough(latency_without_engine(model_name, config), config.max_block_len))
 }
 
 fn open(model_name: &str, config: &EngineConfig) -> Result<(EngineWatch, AudioSide), SeparatorError> {
-    let model = Model::load(&models::locate(model_name, &model_dirs())?)?;
+    let model = Model::load(&find_model(model_name)?)?;
     let runtime = Runtime::load(&find_runtime(&resource_dirs())?)?;
     let (engine, audio_side) = Engine::start(runtime, &model, config)?;
     let watch = EngineWatch::start(engine, model.manifest.name).map_err(SeparatorError::Thread)?;
     Ok((watch, audio_side))
+}
+
+/// The model's folder. The environment variable is the user's own and may hold a path; the name comes from a project,
+/// which is somebody else's file, and stays a name.
+fn find_model(name_in_project: &str) -> Result<PathBuf, ModelError> {
+    match env::var(MODEL_VARIABLE).ok().filter(|name| !name.is_empty()) {
+        Some(name_or_path) => models::locate(&name_or_path, &model_dirs()),
+        None => models::find_by_name(name_in_project, &model_dirs()),
+    }
 }
 
 fn model_dirs() -> Vec<PathBuf> {
@@ -54,21 +57,26 @@ fn latency_without_engine(model_name: &str, config: &EngineConfig) -> usize {
     let latency = |manifest: &Manifest| {
         catch_unwind(|| latency_samples(manifest, config.sample_rate_hz, config.max_block_len)).ok()
     };
-    let dir = models::locate(model_name, &model_dirs()).ok();
-    let manifest = dir.and_then(|dir| Manifest::read(&dir.join(MANIFEST_FILE)).ok());
-    // A manifest can be well-formed and still make no sense; nor may it ask for all memory.
-    let max_latency = MAX_LATENCY_S * config.sample_rate_hz;
+    let manifest = find_model(model_name).ok().and_then(|dir| manifest_of(&dir));
+    // Within limits at the model's rate, but the block length is the host's.
+    let max_latency = MAX_LATENCY_S as f64 * config.sample_rate_hz;
     let told = manifest.as_ref().and_then(latency).filter(|&latency| latency as f64 <= max_latency);
     told.or_else(|| latency(&default_manifest())).unwrap_or(0)
+}
+
+/// The manifest, if it makes sense: one that is only well-formed may ask for all memory.
+fn manifest_of(dir: &Path) -> Option<Manifest> {
+    let manifest = Manifest::read(&dir.join(MANIFEST_FILE)).ok()?;
+    manifest.validate(dir).ok()?;
+    Some(manifest)
 }
 
 fn default_manifest() -> Manifest {
     toml::from_str(DEFAULT_MANIFEST).expect("a test reads the default model's manifest")
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
-    format!("the engine could not be started ({}). Please report this", text.unwrap_or("no message"))
+fn start_failed(panic: &(dyn Any + Send)) -> String {
+    format!("the engine could not be started ({}). Please report this", base::panic_message(panic))
 }
 
 #[cfg(test)]
@@ -112,22 +120,29 @@ mod tests {
 
     #[test]
     fn an_absurd_manifest_does_not_take_all_memory() {
-        let config = EngineConfig { sample_rate_hz: 44_100.0, max_block_len: 64 };
-        let expected = latency_samples(&default_manifest(), 44_100.0, 64);
         let dir = env::temp_dir().join(format!("unbraid-absurd-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         for slice_len in ["1000000000000", "9223372036854775807"] {
             let text = DEFAULT_MANIFEST.replace("slice_len = 18060", &format!("slice_len = {slice_len}"));
             assert_ne!(text, DEFAULT_MANIFEST);
             std::fs::write(dir.join(MANIFEST_FILE), text).unwrap();
-            assert_eq!(latency_without_engine(&dir.display().to_string(), &config), expected);
+            assert!(manifest_of(&dir).is_none(), "it makes no sense");
         }
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
+    fn a_project_cannot_name_a_path() {
+        let models_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
+        for name in [format!("{models_dir}/first"), "./first".to_owned(), "../models/first".to_owned()] {
+            let error = find_model(&name).unwrap_err();
+            assert!(matches!(error, ModelError::Name { .. }), "{error}");
+        }
+    }
+
+    #[test]
     fn panics_say_what_they_said() {
         let panic = catch_unwind(|| panic!("at the {}", "disco")).unwrap_err();
-        assert!(panic_message(&*panic).contains("at the disco"));
+        assert!(start_failed(&*panic).contains("at the disco"));
     }
 }

@@ -5,7 +5,7 @@
 //! number `(n + L) mod B` of its block. The first slice of a block waits for all others, so the masks that are handed
 //! out are always those of the slice that came B - 1 slices ago: a constant delay.
 
-use crate::{SeparatorError, network::Network};
+use crate::{SeparatorError, graph::NetworkState};
 
 /// The block that is being filled, and the masks of the one before.
 pub(crate) struct Blocks {
@@ -48,7 +48,7 @@ impl Blocks {
     /// Worker only: runs the network when the block is full.
     pub fn run_into(
         &mut self,
-        network: &mut Network,
+        network: &mut NetworkState,
         magnitudes: &[f32],
         masks: &mut [f32],
     ) -> Result<(), SeparatorError> {

@@ -1,7 +1,8 @@
 //! The latency: one function.
 
 use crate::schedule::Schedule;
-use models::Manifest;
+use models::{Manifest, Transform};
+use slicqt::Timing;
 
 /// Length of the fade between stems and mix when the worker falls behind, in samples.
 pub(crate) const FADE_LEN: usize = 256;
@@ -25,10 +26,40 @@ pub(crate) fn schedule_of(manifest: &Manifest, sample_rate_hz: f64) -> Schedule 
     Schedule::new(sample_rate_hz, manifest.sample_rate_hz, manifest.hop_len, pipeline_delay(manifest))
 }
 
-/// By how many samples of the model a pipeline's stems lag behind what goes in: the slice that completes them, and the
-/// slices that the network looks ahead.
+/// By how many samples of the model a live pipeline's stems lag behind what goes in: what slicer and overlap-add wait for,
+/// and the slices that the network looks ahead. What the pipeline itself says, from the manifest alone.
 pub(crate) fn pipeline_delay(manifest: &Manifest) -> usize {
-    manifest.transform.slice_len - manifest.hop_len + manifest.look_ahead_slices * manifest.hop_len
+    transform_delay(manifest) + manifest.look_ahead_slices * manifest.hop_len
+}
+
+/// What slicer and overlap-add wait for: `Plan::delay_samples`, without a plan.
+fn transform_delay(manifest: &Manifest) -> usize {
+    let Transform { slice_len, transition_len, timing, .. } = manifest.transform;
+    // Where the slicing window is zero. For a plain STFT the transition is half a slice, and the margin nothing.
+    let margin = (slice_len / 4).saturating_sub(transition_len / 2);
+    let num_margins = match timing {
+        Timing::Whole => 0,
+        Timing::Early => 1,
+        Timing::Trimmed => 2,
+    };
+    (slice_len - manifest.hop_len).saturating_sub(num_margins * margin)
+}
+
+/// How many jobs after a gap in the stream bring stems that are not right yet: after a restart at job k, those of job
+/// `k + preroll_jobs` are the first that are as if there had been no gap (but for the network's memory).
+///
+/// With N the slice, H the hop, m the margin by which slices are cut early and trimmed, and `D = N - H - 2 m` the delay
+/// of slicer and overlap-add: job j brings the hop `j H..(j + 1) H` and completes the slice whose window lies on
+/// `(j + 1) H - (H + D)..(j + 1) H`. The first slice without a part of the gap comes with job `k + ceil(D / H)`. The stems
+/// of job j begin at `j H - D`, where the oldest slice that adds to them is that of job `j - ceil(D / H)`. Together that
+/// is `2 ceil(D / H)` jobs, and the slices of look-ahead. Resamplers reach further back at both ends: the gap spoils the
+/// first samples of hop k too, and the stems of job j begin before `j H - D`.
+#[allow(dead_code, reason = "the engine drops the stems of these jobs")]
+pub(crate) fn preroll_jobs(manifest: &Manifest, schedule: &Schedule) -> u32 {
+    let (delay, hop_len) = (transform_delay(manifest), manifest.hop_len);
+    let (reach_in, reach_out) = schedule.reach();
+    let hops = |len: usize| len.div_ceil(hop_len);
+    (hops(reach_in) + hops(delay) + hops(delay + reach_out) + manifest.look_ahead_slices) as u32
 }
 
 pub(crate) fn latency_of(schedule: &Schedule, max_block_len: usize) -> usize {

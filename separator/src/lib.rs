@@ -2,6 +2,8 @@
 //!
 //! From the inside out:
 //! - [`Runtime`] is the one ONNX Runtime of the process; nothing outside this crate knows `ort`.
+//! - [`Graph`] is a model and its ONNX session, opened once per process and shared; [`NetworkState`] is what one stream
+//!   remembers.
 //! - [`Pipeline`] is synchronous: one hop of the mix in, one hop of every stem out, at the model's sample rate.
 //! - [`FileSeparator`] runs a pipeline over a whole file at any sample rate; its stems are aligned with the file.
 //! - [`Engine`] and [`AudioSide`] run it beside a live audio thread: the audio thread copies and counts, a worker
@@ -23,8 +25,8 @@ pub type Stereo = [Vec<f32>; 2];
 mod blocks;
 mod denormals;
 mod error;
+mod graph;
 mod latency;
-mod network;
 mod pipeline;
 mod realtime;
 mod resampling;
@@ -37,8 +39,8 @@ mod wiener;
 
 pub use denormals::DenormalsAreZero;
 pub use error::SeparatorError;
+pub use graph::{Graph, NetworkState};
 pub use latency::latency_samples;
-pub use network::Network;
 pub use pipeline::Pipeline;
 pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, STEMS};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};

@@ -1,8 +1,8 @@
 //! One hop of the mix in, one hop of every stem out: transform, network, masks, inverse, overlap-add.
 
 use crate::{
-    Runtime, SeparatorError, Stereo, blocks::Blocks, denormals::DenormalsAreZero, latency::pipeline_delay,
-    network::Network, wiener::Wiener,
+    DenormalsAreZero, Graph, NetworkState, Runtime, SeparatorError, Stereo, blocks::Blocks, latency::pipeline_delay,
+    wiener::Wiener,
 };
 use models::{Channel, Model};
 use slicqt::{Complex, OverlapAdd, Plan, Scratch, Slicer};
@@ -15,7 +15,7 @@ const MAX_SAMPLE: f32 = 1e6;
 /// The synchronous separation of a stream of hops at the model's sample rate.
 pub struct Pipeline {
     plan: Arc<Plan>,
-    network: Network,
+    network: NetworkState,
     num_stems: usize,
     sample_rate_hz: u32,
     /// By how many slices masks lag behind coefficients: what the network looks ahead, or what fills a block.
@@ -49,7 +49,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Opens the model's graph, checks it against the manifest, and warms it up.
+    /// Opens the model's graph, or shares it if it is open: [`Graph::open`] and [`with_graph`](Self::with_graph).
     ///
     /// # Errors
     /// [`SeparatorError::Model`] names the field on which manifest, transform and graph disagree;
@@ -58,9 +58,20 @@ impl Pipeline {
     /// # Realtime
     /// Not safe: reads files, allocates.
     pub fn new(runtime: &Arc<Runtime>, model: &Model) -> Result<Self, SeparatorError> {
-        let manifest = &model.manifest;
-        let plan = make_plan(model)?;
-        let network = Network::open(runtime, model)?;
+        Pipeline::with_graph(&Graph::open(runtime, model)?)
+    }
+
+    /// A new stream through a graph.
+    ///
+    /// # Errors
+    /// [`SeparatorError::Graph`] if ONNX Runtime makes no tensors.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn with_graph(graph: &Arc<Graph>) -> Result<Self, SeparatorError> {
+        let manifest = &graph.model().manifest;
+        let plan = graph.plan().clone();
+        let network = graph.make_state()?;
         let num_stems = manifest.stems.len();
         let (num_coefs, hop_len) = (plan.num_coefs(), plan.hop_len());
         let overlap_add = || OverlapAdd::new(&plan);
@@ -97,6 +108,11 @@ impl Pipeline {
             scratch: plan.make_scratch(),
             plan,
         })
+    }
+
+    /// The graph that it runs.
+    pub fn graph(&self) -> &Arc<Graph> {
+        self.network.graph()
     }
 
     /// Samples that go in and come out at a time.
@@ -187,7 +203,8 @@ impl Pipeline {
     /// Worker only: ONNX Runtime allocates.
     pub fn end(&mut self) -> Result<(), SeparatorError> {
         self.num_song_slices = Some(self.num_slices);
-        self.network.end()
+        self.network.end();
+        Ok(())
     }
 
     /// Forgets everything that was heard: as if new.
@@ -281,7 +298,8 @@ pub(crate) fn sanitise(samples: &mut [f32]) {
     }
 }
 
-fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
+/// The transform of a model, if it is what the manifest says.
+pub(crate) fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
     let m = &model.manifest;
     let plan = Plan::new(&m.transform.design)
         .map_err(|error| model.field_error("transform.design", "a transform that can be inverted", error))?;

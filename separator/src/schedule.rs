@@ -62,6 +62,16 @@ impl Schedule {
         (self.half_width_in, self.half_width_out)
     }
 
+    /// How many samples of a hop the host samples before its job add to, and how many samples of earlier hops a job's
+    /// stems are made of, in model samples: twice the kernels, and what the grids' rounding may add. 0 at equal rates.
+    pub fn reach(&self) -> (usize, usize) {
+        if self.is_direct() {
+            return (0, 0);
+        }
+        let to_model = |host: i64| (host * self.model + self.host - 1) / self.host;
+        (to_model(2 * self.half_width_in + 1) as usize, (2 * self.half_width_out + 1 + to_model(1)) as usize)
+    }
+
     /// c: how many host samples before host sample 0 model sample 0 lies.
     pub fn grid_offset(&self) -> i64 {
         self.half_width_in + (-self.host).div_euclid(self.model) + 1

@@ -150,3 +150,65 @@ impl Resampling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        latency::{preroll_jobs, schedule_of},
+        testing::{TestModel, runtime},
+    };
+    use slicqt::Design;
+
+    fn noise(len: usize) -> Vec<f32> {
+        let mut x = 1u32;
+        let sample = |_| {
+            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (x >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..len).map(sample).collect()
+    }
+
+    /// After a gap, so many jobs as the manifest says differ from those of a stream without one.
+    #[test]
+    fn preroll_is_what_a_gap_spoils() {
+        let stft = |fft_len, hop_len| Design::stft(fft_len, hop_len, 44_100.0);
+        for design in [Design::mel_32(), stft(4096, 1024), stft(3072, 768), stft(1024, 256), stft(512, 128)] {
+            for look_ahead_slices in [0, 2] {
+                for rate in [44_100.0, 8e3, 48e3, 96e3, 192e3] {
+                    let test_model = TestModel {
+                        design: design.clone(),
+                        listens: true,
+                        look_ahead_slices,
+                        ..TestModel::with_masks([0.1, 0.5, 0.05, 0.2])
+                    };
+                    let dir = tempfile::tempdir().unwrap();
+                    let model = test_model.write(dir.path()).unwrap();
+                    let schedule = schedule_of(&model.manifest, rate);
+                    let (gap, num_jobs) = (7, 40);
+                    let mix = noise(schedule.job_end(num_jobs) as usize);
+                    let mut stream = Stream::new(Pipeline::new(&runtime(), &model).unwrap(), schedule.clone());
+                    let mut run = |first: i64| -> Vec<Vec<Stereo>> {
+                        stream.restart(first);
+                        let job = |idx| {
+                            let part = &mix[schedule.job_end(idx - 1) as usize..schedule.job_end(idx) as usize];
+                            let mut stems = vec![Stereo::default(); 4];
+                            stream.process_job(&mut [part.to_vec(), part.to_vec()], &mut stems).unwrap();
+                            stems
+                        };
+                        (first..num_jobs).map(job).collect()
+                    };
+                    let (whole, after) = (run(0), run(gap));
+                    let spoilt = whole[gap as usize..].iter().zip(&after).rposition(|(a, b)| a != b);
+                    let spoilt = spoilt.map_or(0, |idx| idx + 1);
+                    let preroll = preroll_jobs(&model.manifest, &schedule) as usize;
+                    let what =
+                        format!("{design}, {look_ahead_slices} ahead, {rate} Hz: {spoilt} spoilt, {preroll} said");
+                    // Through resamplers it is a bound: each rounds up to hops.
+                    let slack = if schedule.is_direct() { 0 } else { 2 };
+                    assert!((spoilt..=spoilt + slack).contains(&preroll), "{what}");
+                }
+            }
+        }
+    }
+}

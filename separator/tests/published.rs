@@ -11,7 +11,7 @@ use models::{
 };
 use safetensors::SafeTensors;
 use separator::{
-    Network, Pipeline, SeparatorError, Wiener,
+    Graph, Pipeline, SeparatorError, Wiener,
     testing::{TestModel, runtime},
 };
 use slicqt::{Complex, Design, Plan, inverse_whole};
@@ -94,14 +94,14 @@ fn complex(values: &[f32]) -> Vec<Complex<f32>> {
 
 /// The masks that the streamed network gives for the golden slices, `[slice][stem][channel][coef]`.
 fn streamed_masks(model: &Model, plan: &Plan<f32>, x: &[Complex<f32>]) -> Vec<f32> {
-    let mut network = Network::open(&runtime(), model).unwrap();
+    let mut network = Graph::open(&runtime(), model).unwrap().make_state().unwrap();
     let (slice_len, masks_len) = (2 * plan.num_coefs(), 8 * plan.num_coefs());
     let silence = vec![0.0; slice_len];
     let mut masks = Vec::new();
     for slice in 0..NUM_SLICES + model.manifest.look_ahead_slices {
         let mut out = vec![f32::NAN; masks_len];
         if slice == NUM_SLICES {
-            network.end().unwrap();
+            network.end();
         }
         match x.chunks_exact(slice_len).nth(slice) {
             Some(c) => network.run_into(&c.iter().map(|c| c.norm()).collect::<Vec<_>>(), &mut out).unwrap(),

@@ -10,7 +10,7 @@ use models::{
     Model,
     import::{ImportOptions, import},
 };
-use separator::{Network, testing::runtime};
+use separator::{Graph, testing::runtime};
 use slicqt::{Complex, Design, Plan};
 use std::collections::HashMap;
 use tempfile::TempDir;
@@ -192,7 +192,7 @@ fn masks_are_those_of_a_plain_computation() {
     let magnitudes: Vec<f32> =
         (0..NUM_SLICES * 2 * NUM_COEFS).map(|i| magnitude(&mut random, i / (2 * NUM_COEFS))).collect();
     let mut masks = vec![f32::NAN; NUM_SLICES * 4 * NUM_COEFS];
-    Network::open(&runtime(), &model).unwrap().run_into(&magnitudes, &mut masks).unwrap();
+    Graph::open(&runtime(), &model).unwrap().make_state().unwrap().run_into(&magnitudes, &mut masks).unwrap();
     let exact = exact_masks(&magnitudes);
     let worst = exact.iter().zip(&masks).map(|(exact, mask)| (exact - f64::from(*mask)).abs()).fold(0f64, f64::max);
     let (lowest, highest) = masks.iter().fold((1f32, 0f32), |(low, high), mask| (low.min(*mask), high.max(*mask)));
@@ -230,7 +230,7 @@ fn stems_are_those_of_the_published_pieces() {
         };
         (0..num_frames).map(&mut of_frame).collect::<Vec<Vec<Complex<f32>>>>()
     });
-    let mut network = Network::open(&runtime(), &model).unwrap();
+    let mut network = Graph::open(&runtime(), &model).unwrap().make_state().unwrap();
     let mut expected = [[0, 1], [0, 1]].map(|stem| stem.map(|_| vec![0.0f32; (num_frames + 4) * 1024]));
     for piece in 0..2 {
         let mut magnitudes = vec![0.0; NUM_SLICES * 2 * NUM_COEFS];

@@ -23,7 +23,7 @@ pub fn check(network: &dyn Network, transform: &Transform, model: &Model) -> Res
     let library =
         separator::find_runtime(&[PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/onnxruntime"))])?;
     let runtime = separator::Runtime::load(&library)?;
-    let mut graph = separator::Network::open(&runtime, model)?;
+    let mut graph = separator::Graph::open(&runtime, model)?.make_state()?;
     let LookAhead::Slices(look_ahead) = network.look_ahead() else { bail!("it cannot be streamed") };
 
     let (layout, num_inputs, num_coefs) =

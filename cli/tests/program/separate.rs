@@ -167,7 +167,7 @@ fn ctrl_c_leaves_nothing_half_written() {
     (0..600).for_each(|_| writer.write([&second, &second]).unwrap());
     writer.finish().unwrap();
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_unbraid"))
-        .args(["separate", "long.wav", "--out", "out", "--model", "model"])
+        .args(["separate", "long.wav", "--out", "out", "--model", "./model"])
         .current_dir(workplace.path(""))
         .spawn()
         .unwrap();

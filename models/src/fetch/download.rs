@@ -1,9 +1,8 @@
 //! One file from a server, continued where it stopped, and checked.
 
 use super::FetchError;
-use sha2::{Digest, Sha256};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     time::Duration,
@@ -47,9 +46,7 @@ pub(crate) fn download(
     expected: &Expected,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), FetchError> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let transfer = Transfer { agent, url, part: part.into(), expected };
+    let transfer = Transfer { agent, url, part: base::part_path(path), expected };
     let mut num_failures = 0;
     let num_bytes = loop {
         let start = transfer.num_there();
@@ -69,9 +66,13 @@ pub(crate) fn download(
     };
     if let Some(sha256) = expected.sha256 {
         transfer.check("length", expected.num_bytes, num_bytes)?;
-        transfer.check("SHA-256", sha256.to_owned(), transfer.sha256()?)?;
+        transfer.check(
+            "SHA-256",
+            sha256.to_owned(),
+            base::sha256_file(&transfer.part).map_err(|source| transfer.disk(source))?.sha256,
+        )?;
     }
-    fs::rename(&transfer.part, path).map_err(|source| transfer.disk(source))
+    base::put_in_place(&transfer.part, path).map_err(|source| transfer.disk(source))
 }
 
 enum Interrupted {
@@ -162,19 +163,6 @@ impl Transfer<'_> {
         let _ = fs::remove_file(&self.part);
         let (expected, actual) = (expected.to_string(), actual.to_string());
         Err(FetchError::WrongFile { url: self.url.to_owned(), field, expected, actual })
-    }
-
-    fn sha256(&self) -> Result<String, FetchError> {
-        let mut hash = Sha256::new();
-        let mut file = File::open(&self.part).map_err(|source| self.disk(source))?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer).map_err(|source| self.disk(source))? {
-                0 => break,
-                len => hash.update(&buffer[..len]),
-            }
-        }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

@@ -11,8 +11,7 @@ use super::{
     unet_graph::{self, BlockShape},
 };
 use crate::{
-    Channel, FORMAT, Graph, Input, Manifest, Offline, Output, Training, Transform,
-    checksum::{sha256_bytes, sha256_file},
+    Channel, FORMAT, Graph, Input, InputKind, Manifest, Offline, Output, OutputKind, Training, Transform, sha256_file,
 };
 use slicqt::{Design, Plan};
 use std::{
@@ -183,11 +182,16 @@ impl Checkpoints {
             transform: Transform::new(design, plan),
             graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
             input: Input {
+                kind: InputKind::Magnitude,
                 name: "magnitudes".to_owned(),
                 channels: vec![Channel::Left, Channel::Right],
                 shape: vec![NUM_SLICES, 2, num_coefs],
             },
-            output: Output { name: "masks".to_owned(), shape: vec![NUM_SLICES, STEMS.len(), 2, num_coefs] },
+            output: Output {
+                kind: OutputKind::Mask,
+                name: "masks".to_owned(),
+                shape: vec![NUM_SLICES, STEMS.len(), 2, num_coefs],
+            },
             states: vec![],
             at_end: Default::default(),
             offline: Some(Offline {
@@ -213,7 +217,7 @@ impl Checkpoint {
             let expected = format!("at most {MAX_CHECKPOINT_LEN} bytes");
             return Err(ImportError::field(&path, "length", expected, "more"));
         }
-        let sha256 = sha256_bytes(&bytes);
+        let sha256 = base::sha256_bytes(&bytes);
         Ok(Checkpoint { path, bytes, sha256 })
     }
 

@@ -1,7 +1,10 @@
 //! The model's folder: written beside its place, checked, and renamed.
 
 use super::{ImportError, ImportOptions, Imported, Published};
-use crate::{Manifest, Model};
+use crate::{
+    Manifest, Model,
+    names::{FILE_NAME, is_file_name},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -27,10 +30,8 @@ pub(crate) struct Place {
 impl Place {
     /// Checks the name, and that it is free.
     pub fn new(name: String, options: &ImportOptions) -> Result<Place, ImportError> {
-        let is_name = Path::new(&name).file_name() == Some(name.as_ref()) && !name.starts_with('.');
-        if !is_name {
-            let actual = format!("\"{name}\"");
-            return Err(ImportError::field(&options.models_dir, "name", "the name of a folder", actual));
+        if !is_file_name(&name) {
+            return Err(ImportError::field(&options.models_dir, "name", FILE_NAME, format!("{name:?}")));
         }
         let dir = options.models_dir.join(&name);
         if dir.exists() && !options.replace {
@@ -52,14 +53,14 @@ impl Place {
             let draft = write(&self.part.join("model.onnx"))?;
             draft.manifest.write(&self.part)?;
             let card = self.part.join("CARD.md");
-            fs::write(&card, &draft.card).map_err(unwritable(&card))?;
+            base::write_whole(&card, &draft.card).map_err(unwritable(&card))?;
             Model::load(&self.part)?;
             Ok(draft)
         };
         let draft = write().inspect_err(|_| {
             let _ = fs::remove_dir_all(&self.part);
         })?;
-        put_in_place(&self.part, &self.dir).map_err(unwritable(&self.dir))?;
+        base::replace_dir(&self.part, &self.dir).map_err(unwritable(&self.dir))?;
         let model = Model::load(&self.dir)?;
         let Draft { num_params, num_nodes, unused, .. } = draft;
         Ok(Imported { model, num_params, num_nodes, published, unused })
@@ -70,19 +71,4 @@ impl Place {
 pub(crate) fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> ImportError {
     let path = path.to_owned();
     move |source| ImportError::Unwritable { path, source }
-}
-
-/// Renames a folder to its place; what was there goes only after that has worked.
-fn put_in_place(part: &Path, dir: &Path) -> std::io::Result<()> {
-    if !dir.exists() {
-        return fs::rename(part, dir);
-    }
-    let old = part.with_extension("old");
-    let _ = fs::remove_dir_all(&old);
-    fs::rename(dir, &old)?;
-    if let Err(error) = fs::rename(part, dir) {
-        let _ = fs::rename(&old, dir);
-        return Err(error);
-    }
-    fs::remove_dir_all(&old)
 }

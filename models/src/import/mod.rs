@@ -21,7 +21,10 @@ mod xumx;
 pub use error::ImportError;
 pub use published::{PUBLISHED, Published};
 
-use crate::{Channel, FORMAT, Graph, Input, Manifest, Model, Offline, Output, Training, Transform, sha256_file};
+use crate::{
+    Channel, FORMAT, Graph, Input, InputKind, Manifest, Model, Offline, Output, OutputKind, Training, Transform,
+    sha256_file,
+};
 use card::{Card, Source};
 use checkpoints::Checkpoints;
 use folder::{Draft, Place, unwritable};
@@ -176,11 +179,12 @@ fn manifest(
         transform: Transform::new(&settings.design, plan),
         graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
         input: Input {
+            kind: InputKind::Magnitude,
             name: "magnitudes".to_owned(),
             channels: vec![Channel::Left, Channel::Right],
             shape: vec![2, num_coefs],
         },
-        output: Output { name: "masks".to_owned(), shape: vec![stems.len(), 2, num_coefs] },
+        output: Output { kind: OutputKind::Mask, name: "masks".to_owned(), shape: vec![stems.len(), 2, num_coefs] },
         stems,
         states: facts.states.clone(),
         at_end: facts.at_end.clone(),

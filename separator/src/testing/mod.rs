@@ -11,8 +11,8 @@
 
 use crate::{Runtime, find_runtime};
 use models::{
-    Channel, FORMAT, Graph, Input, Manifest, Model, ModelError, Offline, Output, State, Training, Transform,
-    onnx::GraphBuilder, sha256_file,
+    Channel, FORMAT, Graph, Input, InputKind, Manifest, Model, ModelError, Offline, Output, OutputKind, State,
+    Training, Transform, onnx::GraphBuilder, sha256_file,
 };
 use slicqt::{Design, Plan};
 use std::{
@@ -111,11 +111,16 @@ impl TestModel {
             transform: Transform::new(&self.design, plan),
             graph: Graph { file: "model.onnx".into(), sha256: String::new() },
             input: Input {
+                kind: InputKind::Magnitude,
                 name: "magnitudes".into(),
                 channels: self.channels.clone(),
                 shape: shape(&[self.channels.len(), plan.num_coefs()]),
             },
-            output: Output { name: "masks".into(), shape: shape(&[self.stems.len(), 2, plan.num_coefs()]) },
+            output: Output {
+                kind: OutputKind::Mask,
+                name: "masks".into(),
+                shape: shape(&[self.stems.len(), 2, plan.num_coefs()]),
+            },
             states: self.states(),
             at_end: Default::default(),
             offline: (offline != Offline::default()).then_some(offline),

@@ -1,0 +1,366 @@
+//! A model's ONNX graph, opened once per process and shared by all streams, and the memory of one stream.
+
+use crate::{DenormalsAreZero, Runtime, SeparatorError, pipeline::make_plan};
+use models::Model;
+use ort::{
+    AsPointer,
+    session::{Session, builder::GraphOptimizationLevel},
+    sys::OrtValue,
+    value::{Outlet, Tensor, TensorElementType, ValueType},
+};
+use slicqt::Plan;
+use std::{
+    ffi::{CString, c_char},
+    iter, ptr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+/// A model, its transform and its ONNX session: everything that streams share. Nothing in it changes.
+pub struct Graph {
+    model: Model,
+    plan: Arc<Plan>,
+    session: Session,
+    provider: Provider,
+    /// Held during a run, where the provider wants it.
+    one_at_a_time: Mutex<()>,
+    /// Names of the input, then of the states that go in.
+    input_names: Names,
+    /// Names of the output, then of the states that come out.
+    output_names: Names,
+}
+
+/// What computes the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Provider {
+    Cpu,
+}
+
+impl Provider {
+    /// Whether several threads may run one session at once.
+    fn is_concurrent(self) -> bool {
+        match self {
+            Provider::Cpu => true,
+        }
+    }
+}
+
+/// One opened graph, or one that is being opened, which those wait for who want the same.
+type Slot = Arc<Mutex<Weak<Graph>>>;
+
+/// The graphs that are open in this process, with the model that each was opened for.
+static OPEN: Mutex<Vec<(Model, Provider, Slot)>> = Mutex::new(Vec::new());
+
+impl Graph {
+    /// Opens the graph of a model, checks it against the manifest, and warms it up if it is for live streams. If a graph
+    /// with the same hash and manifest is open in this process, that one is returned.
+    ///
+    /// # Errors
+    /// [`SeparatorError::Model`] names the field on which manifest, transform and graph disagree;
+    /// [`SeparatorError::Graph`] if ONNX Runtime refuses the graph.
+    ///
+    /// # Realtime
+    /// Worker only: reads a file, allocates, waits for others that open the same.
+    pub fn open(runtime: &Runtime, model: &Model) -> Result<Arc<Graph>, SeparatorError> {
+        let provider = Provider::Cpu;
+        let slot = slot_of(model, provider);
+        // Only those who want the same graph wait while it is opened.
+        let mut graph = lock(&slot);
+        if let Some(graph) = graph.upgrade() {
+            return Ok(graph);
+        }
+        let opened = Arc::new(Graph::open_anew(runtime, model, provider)?);
+        // The first run allocates what later runs reuse. Files can wait for that.
+        if model.manifest.offline.is_none() {
+            opened.make_state()?.run()?;
+        }
+        *graph = Arc::downgrade(&opened);
+        Ok(opened)
+    }
+
+    fn open_anew(runtime: &Runtime, model: &Model, provider: Provider) -> Result<Graph, SeparatorError> {
+        let plan = make_plan(model)?;
+        let session = open_session(runtime, model).map_err(|error| graph_error(model, error))?;
+        check(&session, model)?;
+        let m = &model.manifest;
+        let names = |first, others: Vec<&String>| {
+            Names::new(iter::once(first).chain(others).map(String::as_str))
+                .map_err(|name| model.field_error("states", "names without NUL characters", format!("{name:?}")))
+        };
+        Ok(Graph {
+            input_names: names(&m.input.name, m.states.iter().map(|state| &state.input).collect())?,
+            output_names: names(&m.output.name, m.states.iter().map(|state| &state.output).collect())?,
+            model: model.clone(),
+            plan,
+            session,
+            provider,
+            one_at_a_time: Mutex::new(()),
+        })
+    }
+
+    /// The model that it belongs to.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The model's transform.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The memory of a new stream.
+    ///
+    /// # Errors
+    /// [`SeparatorError::Graph`] if ONNX Runtime makes no tensors.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn make_state(self: &Arc<Self>) -> Result<NetworkState, SeparatorError> {
+        let manifest = &self.model.manifest;
+        let tensor = |shape: &[usize]| {
+            let zeros = vec![0f32; shape.iter().product()];
+            Tensor::from_array((shape, zeros)).map_err(|error| graph_error(&self.model, error))
+        };
+        let state = |state: &models::State| Ok([tensor(&state.shape)?, tensor(&state.shape)?]);
+        Ok(NetworkState {
+            graph: self.clone(),
+            input: tensor(&manifest.input.shape)?,
+            output: tensor(&manifest.output.shape)?,
+            states: manifest.states.iter().map(state).collect::<Result<_, SeparatorError>>()?,
+            values_in: Pointers(Vec::with_capacity(1 + manifest.states.len())),
+            values_out: Pointers(Vec::with_capacity(1 + manifest.states.len())),
+        })
+    }
+
+    /// Runs the session on the values of one stream, in the order of the names.
+    fn run(&self, inputs: &[*mut OrtValue], outputs: &mut [*mut OrtValue]) -> ort::Result<()> {
+        debug_assert!(inputs.len() == self.input_names.pointers.0.len());
+        debug_assert!(outputs.len() == self.output_names.pointers.0.len());
+        let _one = (!self.provider.is_concurrent()).then(|| lock(&self.one_at_a_time));
+        // SAFETY: all pointers are alive and as many as there are names; the values belong to one stream, which is
+        // borrowed exclusively. Several threads may be in `Run` of one session: ONNX Runtime documents it so (a session is
+        // stateless; its arena and its table of memory patterns have locks), for execution providers that say so of
+        // themselves, as that for CPUs does. `ort` takes its session by `&mut` because others do not; those are locked
+        // above. That concurrent runs give the bits of single ones is tested.
+        let status = unsafe {
+            (ort::api().Run)(
+                self.session.ptr().cast_mut(),
+                ptr::null(),
+                self.input_names.pointers.0.as_ptr().cast(),
+                inputs.as_ptr().cast(),
+                inputs.len(),
+                self.output_names.pointers.0.as_ptr().cast(),
+                outputs.len(),
+                outputs.as_mut_ptr(),
+            )
+        };
+        // SAFETY: the status is what `Run` has just returned.
+        unsafe { ort::Error::result_from_status(status) }
+    }
+}
+
+/// What one stream brings into the graph and takes out of it, with its memory of the past.
+pub struct NetworkState {
+    graph: Arc<Graph>,
+    input: Tensor<f32>,
+    output: Tensor<f32>,
+    /// `[state]`, the present value and room for the next: they change places after every run.
+    states: Vec<[Tensor<f32>; 2]>,
+    values_in: Pointers<OrtValue>,
+    values_out: Pointers<OrtValue>,
+}
+
+impl NetworkState {
+    /// The graph that it is a state of.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// What goes in with the next run, in the shape that the manifest says.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        self.input.extract_tensor_mut().1
+    }
+
+    /// What came out of the last run, in the shape that the manifest says.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn output(&self) -> &[f32] {
+        self.output.extract_tensor().1
+    }
+
+    /// Runs the graph once, and moves on in time.
+    ///
+    /// # Errors
+    /// [`SeparatorError::Graph`] if ONNX Runtime fails, also if what comes out does not have the shape that the graph
+    /// declares. The memory is then as before.
+    ///
+    /// # Realtime
+    /// Worker only: ONNX Runtime allocates.
+    pub fn run(&mut self) -> Result<(), SeparatorError> {
+        let _denormals = DenormalsAreZero::new();
+        self.values_in.0.clear();
+        self.values_out.0.clear();
+        self.values_in.0.push(self.input.ptr().cast_mut());
+        self.values_out.0.push(self.output.ptr().cast_mut());
+        for [present, next] in &self.states {
+            self.values_in.0.push(present.ptr().cast_mut());
+            self.values_out.0.push(next.ptr().cast_mut());
+        }
+        let result = self.graph.run(&self.values_in.0, &mut self.values_out.0);
+        result.map_err(|error| graph_error(&self.graph.model, error))?;
+        self.states.iter_mut().for_each(|state| state.swap(0, 1));
+        Ok(())
+    }
+
+    /// Input in, output out: [`input_mut`](Self::input_mut), [`run`](Self::run) and [`output`](Self::output) in one.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    /// If a length is not the manifest's.
+    ///
+    /// # Realtime
+    /// Worker only: ONNX Runtime allocates.
+    pub fn run_into(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), SeparatorError> {
+        self.input_mut().copy_from_slice(input);
+        self.run()?;
+        output.copy_from_slice(self.output());
+        Ok(())
+    }
+
+    /// The input has ended: what the network looks ahead to from now on is the end.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn end(&mut self) {
+        let manifest = &self.graph.model.manifest;
+        for (tensors, state) in self.states.iter_mut().zip(&manifest.states) {
+            if let Some(values) = manifest.at_end.get(&state.input) {
+                tensors[0].extract_tensor_mut().1.copy_from_slice(values);
+            }
+        }
+    }
+
+    /// Forgets the past.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn reset(&mut self) {
+        for [present, _] in &mut self.states {
+            present.extract_tensor_mut().1.fill(0.0);
+        }
+    }
+}
+
+/// C strings, and the array of pointers to them that ONNX Runtime takes.
+struct Names {
+    pointers: Pointers<c_char>,
+    _strings: Vec<CString>,
+}
+
+impl Names {
+    /// # Errors
+    /// The name that cannot be a C string.
+    fn new<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, &'a str> {
+        let strings = names.map(|name| CString::new(name).map_err(|_| name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Names {
+            pointers: Pointers(strings.iter().map(|name| name.as_ptr().cast_mut()).collect()),
+            _strings: strings,
+        })
+    }
+}
+
+/// Pointers to what lies beside them in the same struct.
+struct Pointers<T>(Vec<*mut T>);
+
+// SAFETY: names are never written to; values are read and written in `NetworkState::run` only, which borrows the state
+// exclusively, and ONNX Runtime's tensors in host memory belong to no thread.
+unsafe impl<T> Send for Pointers<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Pointers<T> {}
+
+fn slot_of(model: &Model, provider: Provider) -> Slot {
+    let mut open = lock(&OPEN);
+    // Slots that somebody else holds are being opened, or about to be.
+    open.retain(|(_, _, slot)| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
+    // The manifest holds the graph's hash, and everything else that the graph is used by.
+    let known = open.iter().find(|(known, of, _)| known.manifest == model.manifest && *of == provider);
+    if let Some((_, _, slot)) = known {
+        return slot.clone();
+    }
+    let slot = Slot::default();
+    open.push((model.clone(), provider, slot.clone()));
+    slot
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn graph_error(model: &Model, error: ort::Error) -> SeparatorError {
+    SeparatorError::Graph { path: model.onnx_path(), message: error.to_string() }
+}
+
+/// A session without threads of its own: it computes on the thread that runs it. So denormals are that thread's
+/// business ([`NetworkState::run`]); ONNX Runtime's own setting would change the thread that opens the first session, for
+/// good.
+fn open_session(runtime: &Runtime, model: &Model) -> ort::Result<Session> {
+    Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        .with_parallel_execution(false)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        .commit_from_file(model.onnx_path())
+}
+
+/// Everything that goes in and out of the graph must be in the manifest, and the other way round.
+fn check(session: &Session, model: &Model) -> Result<(), SeparatorError> {
+    let m = &model.manifest;
+    let mut inputs = vec![("input".to_string(), &m.input.name, &m.input.shape)];
+    let mut outputs = vec![("output".to_string(), &m.output.name, &m.output.shape)];
+    for state in &m.states {
+        inputs.push((format!("states.{}", state.input), &state.input, &state.shape));
+        outputs.push((format!("states.{}", state.output), &state.output, &state.shape));
+    }
+    check_side(model, "inputs", &inputs, session.inputs())?;
+    check_side(model, "outputs", &outputs, session.outputs())
+}
+
+fn check_side(
+    model: &Model,
+    side: &str,
+    manifest: &[(String, &String, &Vec<usize>)],
+    graph: &[Outlet],
+) -> Result<(), SeparatorError> {
+    let names: Vec<&str> = graph.iter().map(Outlet::name).collect();
+    for (field, name, shape) in manifest {
+        let Some(outlet) = graph.iter().find(|outlet| outlet.name() == *name) else {
+            let expected = format!("one of the graph's {side} {names:?}");
+            return Err(model.field_error(format!("{field}.name"), expected, name).into());
+        };
+        let expected = format!("the graph's {}", outlet.dtype());
+        let fits = match outlet.dtype() {
+            ValueType::Tensor { ty: TensorElementType::Float32, shape: dims, .. } => {
+                dims.iter().copied().eq(shape.iter().map(|&len| len as i64))
+            }
+            _ => false,
+        };
+        if !fits {
+            return Err(model.field_error(format!("{field}.shape"), expected, format!("f32 {shape:?}")).into());
+        }
+    }
+    match names.iter().find(|name| !manifest.iter().any(|(_, known, _)| known == *name)) {
+        Some(unknown) => {
+            let expected = format!("the graph's {side} {names:?}");
+            let actual = format!("nothing about '{unknown}'");
+            Err(model.field_error("states", expected, actual).into())
+        }
+        None => Ok(()),
+    }
+}
