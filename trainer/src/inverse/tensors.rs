@@ -4,6 +4,8 @@ use super::tables::{Tables, spectrum_index};
 use crate::example::num_whole_samples;
 use crate::network::Layout;
 use crate::transform::Transform;
+use anyhow::Result;
+use slicqt::Plan;
 use tch::{Device, Kind, Tensor};
 
 /// Tables of the inverse on a device.
@@ -12,6 +14,22 @@ pub struct TensorInverse {
     /// `[coef]` Index of the cell at or before a coefficient, and how far it lies towards the next.
     lower: Tensor,
     fraction: Tensor,
+    way: Way,
+    slice_len: i64,
+    hop_len: i64,
+}
+
+/// From coefficients to slices.
+enum Way {
+    /// A plain STFT: its coefficients are the spectrum, its slices go through a window.
+    Stft {
+        /// `[sample]`
+        synthesis: Tensor,
+    },
+    Sliced(Sliced),
+}
+
+struct Sliced {
     /// By bucket: first coefficient, bins, frames.
     buckets: Vec<(i64, i64, i64)>,
     /// `[coef]` in the order `[bin][k]`: `(-1)^(p/2) M g(k) / D`.
@@ -19,14 +37,19 @@ pub struct TensorInverse {
     /// Which entries of all bins' spectra go where in the half spectrum, as they are and as conjugate mirrors.
     direct: (Tensor, Tensor),
     mirrored: (Tensor, Tensor),
-    slice_len: i64,
-    hop_len: i64,
+    half_len: i64,
 }
 
-impl TensorInverse {
-    /// Tables for a transform, in f32 or f64.
-    pub fn new(transform: &Transform, tables: &Tables, layout: Layout, options: (Kind, Device)) -> Self {
-        let plan = &transform.plan;
+fn ints(values: &[i64], device: Device) -> Tensor {
+    Tensor::from_slice(values).to_device(device)
+}
+
+fn floats(values: &[f64], options: (Kind, Device)) -> Tensor {
+    Tensor::from_slice(values).to_kind(options.0).to_device(options.1)
+}
+
+impl Sliced {
+    fn new(plan: &Plan<f32>, tables: &Tables, options: (Kind, Device)) -> Self {
         let (len, last) = (plan.slice_len(), plan.num_bins() - 1);
         let half_len = len / 2 + 1;
         let mut dual = Vec::new();
@@ -48,26 +71,60 @@ impl TensorInverse {
                 }
             }
         }
-        let device = options.1;
-        let ints = |values: &[i64]| Tensor::from_slice(values).to_device(device);
-        let floats = |values: &[f64]| Tensor::from_slice(values).to_kind(options.0).to_device(device);
-        let lower: Vec<i64> = transform.grid.lower.iter().map(|i| i64::from(*i)).collect();
-        let fraction: Vec<f64> = transform.grid.fraction.iter().map(|f| f64::from(*f)).collect();
-        TensorInverse {
-            layout,
-            lower: ints(&lower),
-            fraction: floats(&fraction),
+        let ints = |values: &[i64]| ints(values, options.1);
+        Sliced {
             buckets: plan
                 .buckets()
                 .iter()
                 .map(|b| (b.coefs.start as i64, b.num_bins as i64, b.num_frames as i64))
                 .collect(),
-            dual: floats(&dual),
+            dual: floats(&dual, options),
             direct: (ints(&direct.0), ints(&direct.1)),
             mirrored: (ints(&mirrored.0), ints(&mirrored.1)),
-            slice_len: len as i64,
-            hop_len: plan.hop_len() as i64,
+            half_len: half_len as i64,
         }
+    }
+
+    /// Half spectra of slices, `[...][frequency]`, of `[...][coef]`.
+    fn half_spectra(&self, coefs: &Tensor) -> Tensor {
+        let spectra: Vec<Tensor> = self
+            .buckets
+            .iter()
+            .map(|(start, num_bins, num_frames)| {
+                let bins = coefs.narrow(-1, *start, num_bins * num_frames).unflatten(-1, [*num_bins, *num_frames]);
+                bins.fft_fft(None, -1, "backward").flatten(-2, -1)
+            })
+            .collect();
+        let spectra = Tensor::cat(&spectra, -1) * &self.dual;
+        let mut shape = spectra.size();
+        *shape.last_mut().expect("five dimensions") = self.half_len;
+        Tensor::zeros(shape.as_slice(), (spectra.kind(), spectra.device()))
+            .index_add(-1, &self.direct.1, &spectra.index_select(-1, &self.direct.0))
+            .index_add(-1, &self.mirrored.1, &spectra.index_select(-1, &self.mirrored.0).conj().resolve_conj())
+    }
+}
+
+impl TensorInverse {
+    /// Tables for a transform, in f32 or f64.
+    ///
+    /// # Errors
+    /// If the transform cannot be computed.
+    pub fn new(transform: &Transform, layout: Layout, options: (Kind, Device)) -> Result<Self> {
+        let plan = &transform.plan;
+        let way = match Plan::<f64>::new(&transform.design)?.synthesis_window() {
+            Some(window) => Way::Stft { synthesis: floats(&window, options) },
+            None => Way::Sliced(Sliced::new(plan, &Tables::new(&transform.design)?, options)),
+        };
+        let lower: Vec<i64> = transform.grid.lower.iter().map(|i| i64::from(*i)).collect();
+        let fraction: Vec<f64> = transform.grid.fraction.iter().map(|f| f64::from(*f)).collect();
+        Ok(TensorInverse {
+            layout,
+            lower: ints(&lower, options.1),
+            fraction: floats(&fraction, options),
+            way,
+            slice_len: plan.slice_len() as i64,
+            hop_len: plan.hop_len() as i64,
+        })
     }
 
     /// Samples `[B][stem][channel][sample]` of `masks` `[B][S][stem][channel][position]` times `mix`
@@ -82,22 +139,12 @@ impl TensorInverse {
             }
         };
         let coefs = mix * masks;
-        let spectra: Vec<Tensor> = self
-            .buckets
-            .iter()
-            .map(|(start, num_bins, num_frames)| {
-                let bins = coefs.narrow(-1, *start, num_bins * num_frames).unflatten(-1, [*num_bins, *num_frames]);
-                bins.fft_fft(None, -1, "backward").flatten(-2, -1)
-            })
-            .collect();
-        let spectra = Tensor::cat(&spectra, -1) * &self.dual;
-        let mut shape = spectra.size();
-        let (b, s) = (shape[0], shape[1]);
-        *shape.last_mut().expect("five dimensions") = self.slice_len / 2 + 1;
-        let half = Tensor::zeros(shape.as_slice(), (spectra.kind(), spectra.device()))
-            .index_add(-1, &self.direct.1, &spectra.index_select(-1, &self.direct.0))
-            .index_add(-1, &self.mirrored.1, &spectra.index_select(-1, &self.mirrored.0).conj().resolve_conj());
-        let slices = half.fft_irfft(self.slice_len, -1, "backward");
+        let inverse = |half: &Tensor| half.fft_irfft(self.slice_len, -1, "backward");
+        let slices = match &self.way {
+            Way::Stft { synthesis } => inverse(&coefs) * synthesis,
+            Way::Sliced(sliced) => inverse(&sliced.half_spectra(&coefs)),
+        };
+        let (b, s) = (coefs.size()[0], coefs.size()[1]);
         // [B * stem * channel][sample of the slice][S], added up at every hop
         let slices = slices.permute([0, 2, 3, 4, 1]).reshape([b * 8, self.slice_len, s]);
         let total_len = (s - 1) * self.hop_len + self.slice_len;

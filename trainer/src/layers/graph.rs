@@ -42,7 +42,7 @@ impl<'a> GraphOps<'a> {
     /// An input of the graph, `[...]`, as a value `[1][1][...]`.
     pub fn input(&mut self, name: &str, shape: &[i64]) -> GraphValue {
         let value = GraphValue { name: name.to_owned(), shape: shape.to_vec() };
-        self.to_shape(&value, &[&[1, 1], shape].concat())
+        self.shaped(&value, &[&[1, 1], shape].concat())
     }
 
     /// The node's name of a value.
@@ -50,7 +50,7 @@ impl<'a> GraphOps<'a> {
         value.name
     }
 
-    fn to_shape(&mut self, x: &GraphValue, shape: &[i64]) -> GraphValue {
+    fn shaped(&mut self, x: &GraphValue, shape: &[i64]) -> GraphValue {
         if x.shape == shape {
             return x.clone();
         }
@@ -129,7 +129,7 @@ impl Ops for GraphOps<'_> {
     }
 
     fn reshape(&mut self, x: &GraphValue, tail: &[i64]) -> GraphValue {
-        self.to_shape(x, &[&[1, 1], tail].concat())
+        self.shaped(x, &[&[1, 1], tail].concat())
     }
 
     fn permute(&mut self, x: &GraphValue, axes: &[usize]) -> GraphValue {
@@ -179,23 +179,23 @@ impl Ops for GraphOps<'_> {
         let (num_inputs, num_outputs) = (layer.weight.size()[1], layer.weight.size()[0]);
         let num_rows = shape.iter().product::<i64>() / num_inputs;
         self.num_macs += (num_rows * num_inputs * num_outputs) as u64;
-        let rows = self.to_shape(x, &[num_rows, num_inputs]);
+        let rows = self.shaped(x, &[num_rows, num_inputs]);
         let (weight, bias) = (self.floats(&layer.weight.transpose(0, 1)), self.floats(&layer.bias));
         *shape.last_mut().expect("an axis") = num_outputs;
         // Gemm takes the bias along; it wants two axes.
         let name = self.graph.node("Gemm", &[&rows.name, &weight, &bias], &[]);
-        self.to_shape(&GraphValue { name, shape: vec![num_rows, num_outputs] }, &shape)
+        self.shaped(&GraphValue { name, shape: vec![num_rows, num_outputs] }, &shape)
     }
 
     fn band_linear(&mut self, x: &GraphValue, layer: &BandLinear) -> GraphValue {
         let size = layer.weight.size();
         let (bands, num_inputs, num_outputs) = (size[0], size[1], size[2]);
         self.num_macs += (bands * num_inputs * num_outputs) as u64;
-        let rows = self.to_shape(x, &[bands, 1, num_inputs]);
+        let rows = self.shaped(x, &[bands, 1, num_inputs]);
         let (weight, bias) = (self.floats(&layer.weight), self.floats(&layer.bias));
         let product = self.graph.node("MatMul", &[&rows.name, &weight], &[]);
         let name = self.graph.node("Add", &[&product, &bias], &[]);
-        self.to_shape(&GraphValue { name, shape: vec![bands, 1, num_outputs] }, &[1, 1, bands, num_outputs])
+        self.shaped(&GraphValue { name, shape: vec![bands, 1, num_outputs] }, &[1, 1, bands, num_outputs])
     }
 
     fn norm(&mut self, x: &GraphValue, layer: &Norm) -> GraphValue {
@@ -208,26 +208,26 @@ impl Ops for GraphOps<'_> {
         let (bands, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.hidden());
         self.count_gru(layer, bands);
         let shape = [1, bands, hidden];
-        let rows = self.to_shape(x, &[1, bands, num_inputs]);
+        let rows = self.shaped(x, &[1, bands, num_inputs]);
         let before = self.graph.input(state, &shape);
         let [w, r, b] = self.gru_weights(&[layer]);
         let inputs = [&rows.name, &w, &r, &b, &Value::new(), &before];
         let after = self.graph.nodes("GRU", &inputs, 2, &gru_attributes(hidden, "forward")).remove(1);
         self.graph.output(&after, &format!("{state}_next"), &shape);
         self.states.push(StateShape { name: state.to_owned(), shape });
-        self.to_shape(&GraphValue { name: after, shape: shape.to_vec() }, &[1, 1, bands, hidden])
+        self.shaped(&GraphValue { name: after, shape: shape.to_vec() }, &[1, 1, bands, hidden])
     }
 
     fn gru_across(&mut self, x: &GraphValue, layer: &BiGru) -> GraphValue {
         let (bands, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.up.hidden());
         self.count_gru(&layer.up, bands);
         self.count_gru(&layer.down, bands);
-        let sequence = self.to_shape(x, &[bands, 1, num_inputs]);
+        let sequence = self.shaped(x, &[bands, 1, num_inputs]);
         let [w, r, b] = self.gru_weights(&[&layer.up, &layer.down]);
         let inputs = [&sequence.name, &w, &r, &b];
         let y = self.graph.nodes("GRU", &inputs, 1, &gru_attributes(hidden, "bidirectional")).remove(0);
         // [band][direction][1][hidden]: with one sequence, the directions already stand side by side.
-        self.to_shape(&GraphValue { name: y, shape: vec![bands, 2, 1, hidden] }, &[1, 1, bands, 2 * hidden])
+        self.shaped(&GraphValue { name: y, shape: vec![bands, 2, 1, hidden] }, &[1, 1, bands, 2 * hidden])
     }
 }
 

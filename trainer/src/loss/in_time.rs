@@ -7,7 +7,7 @@ use super::{LossKind, LossWeights, Over, name};
 use crate::batch::{Batch, Waveforms};
 use crate::example::num_whole_samples;
 use crate::grid::Grid;
-use crate::inverse::{Kernels, StemSum, Tables, TensorInverse};
+use crate::inverse::{Kernels, StemSum, TensorInverse};
 use crate::network::{Layout, Mode, to_cpu};
 use crate::transform::Transform;
 use anyhow::Result;
@@ -41,16 +41,15 @@ impl Inverse {
     /// For masks of a layout over a transform, computed on `device`.
     ///
     /// # Errors
-    /// If the transform is a plain STFT.
+    /// If the transform cannot be computed.
     pub fn new(transform: &Arc<Transform>, layout: Layout, device: Device, kind: InverseKind) -> Result<Self> {
-        let tables = Tables::new(&transform.design)?;
         let way = match kind {
             InverseKind::Kernels => {
                 let plan = slicqt::Plan::new(&transform.design)?;
                 let grid = Grid::new(&plan);
                 Way::Kernels(Box::new(Kernels::new(plan, &grid, layout)))
             }
-            InverseKind::Tensors => Way::Tensors(TensorInverse::new(transform, &tables, layout, (Kind::Float, device))),
+            InverseKind::Tensors => Way::Tensors(TensorInverse::new(transform, layout, (Kind::Float, device))?),
         };
         Ok(Inverse { transform: transform.clone(), way })
     }

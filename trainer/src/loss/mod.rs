@@ -163,7 +163,7 @@ impl Objective {
     /// For masks of a layout over a transform, computed on `device`.
     ///
     /// # Errors
-    /// If a loss in time is asked for and the transform is a plain STFT.
+    /// If a loss in time is asked for and the transform cannot be computed.
     pub fn new(weights: LossWeights, transform: &Arc<Transform>, layout: Layout, device: Device) -> Result<Self> {
         // `trainer bench-losses` compares both (`--tensors`).
         let kind = if device == Device::Cpu { InverseKind::Kernels } else { InverseKind::Tensors };
