@@ -1,9 +1,9 @@
 //! The inverse transform as batched tensor operations, with torch's gradients.
 
 use super::tables::{Tables, spectrum_index};
-use crate::example::num_whole_samples;
-use crate::network::Layout;
+use crate::transform::Layout;
 use crate::transform::Transform;
+use crate::transform::num_whole_samples;
 use anyhow::Result;
 use slicqt::Plan;
 use tch::{Device, Kind, Tensor};

@@ -1,7 +1,7 @@
 use super::*;
-use crate::grid::Grid;
-use crate::network::Layout;
+use crate::transform::Layout;
 use crate::transform::Transform;
+use crate::transform::grid::Grid;
 use num_complex::Complex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::{Design, OverlapAdd, Plan, Sample};

@@ -1,7 +1,7 @@
 //! The operations as nodes of a graph for one slice, and what they cost.
 
 use super::{BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
-use crate::network::to_cpu;
+use crate::precision::to_cpu;
 use models::onnx::{Attr, GraphBuilder, Value};
 use tch::Tensor;
 

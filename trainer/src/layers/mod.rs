@@ -7,10 +7,12 @@
 
 mod graph;
 mod parts;
+mod state;
 mod tensors;
 
 pub use graph::{GraphOps, StateShape};
 pub use parts::{BandLinear, BiGru, Gru, Linear, Norm};
+pub use state::{Mode, State};
 pub use tensors::TensorOps;
 
 use tch::Tensor;

@@ -1,7 +1,6 @@
 //! The operations over a whole batch, in libtorch.
 
-use super::{BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
-use crate::network::{Mode, State};
+use super::{BandLinear, BiGru, Gru, Linear, Mode, Norm, Ops, State, Unary};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tch::{Kind, Tensor};
 

@@ -1,7 +1,7 @@
 //! What a network is trained on: losses by name, each with a weight ([`LossWeights`]), and what they add up to
 //! ([`Objective`]).
 //!
-//! Losses of coefficients are quadratic forms of the masks and nearly free ([`forms`]). Losses of samples ([`time`]) go
+//! Losses of coefficients are quadratic forms of the masks and nearly free ([`crate::batch::forms`]). Losses of samples ([`time`]) go
 //! through the inverse transform ([`crate::inverse`]): on the CPU, samples, losses and gradients are computed on threads,
 //! outside of torch ([`kernels`]), and the gradient by the masks, brought back by the adjoint of the inverse, enters as
 //! `sum(mask * gradient)`. On a GPU inverse and losses are part of torch's graph.
@@ -10,8 +10,6 @@
 //! resolutions and two of each example's sums ([`in_time::NUM_DRAWN_SUMS`]), drawn anew by the step's seed: in the long
 //! run that is the mean, at a fraction of the time. Without training ([`Mode::Apply`]) it is the mean itself.
 
-pub mod combinations;
-pub mod forms;
 mod in_time;
 mod kernels;
 mod sums;
@@ -21,7 +19,7 @@ pub mod time;
 mod tests;
 
 use crate::batch::Batch;
-use crate::example::Contents;
+use crate::batch::example::Contents;
 use crate::network::{Layout, LookAhead, Mode, Network};
 use crate::precision::in_32_bits;
 use crate::transform::Transform;
@@ -192,6 +190,17 @@ impl Objective {
     pub fn contents(&self, network: &dyn Network) -> Contents {
         let magnitude_forms = self.weights.0.iter().any(|(kind, _)| *kind == LossKind::MagnitudeMse);
         Contents { magnitude_forms, waveforms: self.weights.in_time(), ..Contents::of(network) }
+    }
+
+    /// Losses of what `network` makes of a batch from the zero state.
+    pub fn losses_of(&self, network: &dyn Network, batch: &Batch, mode: Mode) -> Losses {
+        let (masks, _) = network.forward(&batch.inputs, &network.zero_state(batch.batch_size), mode);
+        let Losses { mut total, mut parts } = self.losses(&masks, network.look_ahead(), batch, mode);
+        if let Some((name, penalty)) = network.penalty() {
+            total += &penalty;
+            parts.push((name, penalty));
+        }
+        Losses { total, parts }
     }
 
     /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`; in 32 bits,

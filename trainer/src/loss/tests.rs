@@ -1,17 +1,18 @@
 //! Losses in time: gradients against finite differences, both ways of the inverse against each other, and values that
 //! can be told beforehand.
 
-use super::combinations::parts;
 use super::kernels::Signals;
 use super::sums::all_sums;
 use super::time::{STFT_LENS, Sums, time_loss};
 use super::*;
-use crate::example::{ExampleMaker, num_whole_samples};
-use crate::grid::Grid;
+use crate::batch::combinations::parts;
+use crate::batch::example::ExampleMaker;
+use crate::data::Known;
 use crate::inverse::{Kernels, StemSum, TensorInverse};
 use crate::network::Channel;
 use crate::precision::with_precision;
-use crate::stems::Known;
+use crate::transform::grid::Grid;
+use crate::transform::num_whole_samples;
 use num_complex::Complex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::{Design, Plan, Scale};

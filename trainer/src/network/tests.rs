@@ -1,9 +1,11 @@
 //! What every architecture has to do, checked of every entry of [`ARCHITECTURES`].
 
 use super::*;
-use crate::songs::STEMS;
-use crate::{export, parity};
-use tch::Device;
+use crate::data::STEMS;
+use crate::export::{self, parity};
+use crate::transform::Transform;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor, nn};
 
 /// Settings that make each architecture small, causal or not.
 const CASES: &[&str] = &[
