@@ -70,6 +70,16 @@ pub enum ModelError {
         /// What it is.
         actual: String,
     },
+    /// The graph's file holds what no model may hold, or more than one may.
+    #[error("{}: expected {expected}, got {actual}. Ask whoever made the model for another export", path.display())]
+    Graph {
+        /// The graph's file.
+        path: PathBuf,
+        /// What graphs may hold.
+        expected: String,
+        /// What this one holds.
+        actual: String,
+    },
     /// The graph is not the file that the manifest was written for.
     #[error(
         "{}: graph.sha256: expected {expected}, got {actual} ({num_bytes} bytes). The file is damaged or incomplete: \

@@ -19,6 +19,7 @@ mod checksum;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+pub mod graph;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod limits;

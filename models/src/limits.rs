@@ -71,6 +71,12 @@ pub const MAX_GRAPH_NODES: usize = 1 << 20;
 /// Tensors in the graph's file.
 pub const MAX_GRAPH_TENSORS: usize = 1 << 20;
 
+/// Values of these tensors together.
+pub const MAX_GRAPH_VALUES: usize = 1 << 29;
+
+/// Fields of the graph's file, each of which becomes an object, a text or a number in memory.
+pub const MAX_GRAPH_FIELDS: usize = 1 << 24;
+
 /// Graphs within graphs: the branches of conditions and the bodies of loops.
 pub const MAX_GRAPH_DEPTH: usize = 8;
 

@@ -2,13 +2,18 @@
 
 use crate::{
     MANIFEST_FILE, Manifest, ModelError,
+    graph::{GraphRefusal, check_graph},
     limits::MAX_GRAPH_BYTES,
-    sha256_file,
     validate::{check_len, field_error},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-/// A model on disk whose manifest makes sense and whose graph is the one that the manifest was written for.
+/// A model on disk whose manifest makes sense, whose graph is the one that the manifest was written for, and both within
+/// the [`limits`](crate::limits).
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The model's folder.
@@ -18,7 +23,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads, validates and hash-checks the model in `dir`.
+    /// Reads, validates and hash-checks the model in `dir`, and looks through its graph ([`crate::graph`]).
     ///
     /// # Errors
     /// [`ModelError`] names the file, the field, what was expected and what is there.
@@ -30,11 +35,14 @@ impl Model {
         manifest.validate(dir)?;
         let model = Model { dir: dir.to_owned(), manifest };
         let graph = model.onnx_path();
-        check_len(&graph, MAX_GRAPH_BYTES)?;
-        let (actual, num_bytes) = sha256_file(&graph)?;
-        let expected = model.manifest.graph.sha256.to_lowercase();
+        let bytes = read_graph(&graph)?;
+        let (actual, expected) = (base::sha256_bytes(&bytes), model.manifest.graph.sha256.to_lowercase());
         if actual != expected {
+            let num_bytes = bytes.len() as u64;
             return Err(ModelError::Checksum { path: graph, expected, actual, num_bytes });
+        }
+        if let Err(GraphRefusal { expected, actual }) = check_graph(&bytes) {
+            return Err(ModelError::Graph { path: graph, expected, actual });
         }
         Ok(model)
     }
@@ -48,4 +56,13 @@ impl Model {
     pub fn field_error(&self, field: impl Into<String>, expected: impl ToString, actual: impl ToString) -> ModelError {
         field_error(&self.dir.join(MANIFEST_FILE), field, expected, actual)
     }
+}
+
+fn read_graph(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let num_bytes = check_len(path, MAX_GRAPH_BYTES)?;
+    let unreadable = |source| ModelError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::with_capacity(num_bytes as usize);
+    // Should it grow meanwhile, the hash will tell.
+    File::open(path).map_err(unreadable)?.take(num_bytes).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
 }

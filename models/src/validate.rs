@@ -36,8 +36,8 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// Refuses a file that is longer than it may be, before any of it is read.
-pub(crate) fn check_len(path: &Path, max_bytes: u64) -> Result<(), ModelError> {
+/// The length of a file, which is refused if longer than it may be, before any of it is read.
+pub(crate) fn check_len(path: &Path, max_bytes: u64) -> Result<u64, ModelError> {
     let unreadable = |source| ModelError::Unreadable { path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -46,7 +46,7 @@ pub(crate) fn check_len(path: &Path, max_bytes: u64) -> Result<(), ModelError> {
     }
     let num_bytes = metadata.len();
     if num_bytes <= max_bytes {
-        return Ok(());
+        return Ok(num_bytes);
     }
     Err(field_error(path, "length", format!("at most {max_bytes} bytes"), format!("{num_bytes} bytes")))
 }

@@ -41,7 +41,10 @@ fn blocks(num_slices: usize, lead_slices: usize) -> Option<Offline> {
 
 fn write_model(dir: &Path, edit: impl FnOnce(&mut Manifest)) {
     fs::create_dir_all(dir).unwrap();
-    fs::write(dir.join("model.onnx"), b"a graph").unwrap();
+    let mut graph = onnx::GraphBuilder::default();
+    let input = graph.input("magnitudes", &[1]);
+    graph.output(&input, "masks", &[1]);
+    graph.write(&dir.join("model.onnx")).unwrap();
     let mut manifest = manifest();
     manifest.graph.sha256 = sha256_file(&dir.join("model.onnx")).unwrap().0;
     edit(&mut manifest);
@@ -255,6 +258,23 @@ fn damaged_graph_is_refused() {
     fs::remove_file(dir.path().join("model.onnx")).unwrap();
     let message = Model::load(dir.path()).unwrap_err().to_string();
     assert!(message.contains("model.onnx: cannot be read"), "{message}");
+}
+
+/// With the right checksum: the manifest was written for it.
+#[test]
+fn graph_with_weights_in_another_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    write_model(dir.path(), |_| ());
+    let path = dir.path().join("model.onnx");
+    let mut bytes = fs::read(&path).unwrap();
+    // Another piece of the same graph (field 7), with an initializer (5) whose external_data (13) is empty.
+    bytes.extend([0x3a, 4, 0x2a, 2, 0x6a, 0]);
+    fs::write(&path, bytes).unwrap();
+    let mut manifest = manifest();
+    manifest.graph.sha256 = sha256_file(&path).unwrap().0;
+    manifest.write(dir.path()).unwrap();
+    let message = Model::load(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("model.onnx: expected weights within the graph's file"), "{message}");
 }
 
 #[test]

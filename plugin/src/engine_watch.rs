@@ -1,6 +1,6 @@
-//! Says in the log how the engine is doing; the audio thread must not, and the worker may be dead.
+//! Says how the engine is doing; the audio thread must not, and the worker may be dead.
 
-use nice_plug::prelude::*;
+use crate::reporter::{Activity, Reporter};
 use separator::{Engine, EngineState, EngineStatus};
 use std::{
     io,
@@ -37,7 +37,7 @@ impl EngineWatch {
     ///
     /// # Realtime
     /// Not safe: starts a thread.
-    pub fn start(engine: Engine, model_name: String) -> io::Result<Self> {
+    pub fn start(engine: Engine, model_name: String, reporter: Reporter) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let seen = shared.clone();
         let thread = thread::Builder::new().name("unbraid-watch".into()).spawn(move || {
@@ -47,10 +47,19 @@ impl EngineWatch {
                 if matches!(status.state, EngineState::Failed(_)) {
                     seen.has_failed.store(true, Ordering::Release);
                 }
+                reporter.board().update(|board| {
+                    board.activity = match status.state {
+                        EngineState::Loading => Activity::Loading,
+                        EngineState::Running => Activity::Running,
+                        EngineState::Failed(_) => Activity::PassingThrough,
+                    };
+                    board.model = Some(report.model_name.clone());
+                    (board.late_hops, board.load) = (status.late_hops, status.load);
+                });
                 match report.look_at(&status) {
-                    Some(Message::Info(text)) => nice_log!("{text}"),
-                    Some(Message::Warning(text)) => nice_warn!("{text}"),
-                    Some(Message::Error(text)) => nice_error!("{text}"),
+                    Some(Message::Info(text)) => reporter.info(&text),
+                    Some(Message::Warning(text)) => reporter.warn(&text),
+                    Some(Message::Error(text)) => reporter.error(&text),
                     None => {}
                 }
                 thread::park_timeout(INTERVAL);

@@ -1,28 +1,38 @@
 //! Unbraid as CLAP and VST3: parameters, activation and the mixer of the stems. The sound is made by `separator`.
 //!
 //! The library holds two plugins, [`Unbraid`] and [`UnbraidMultiOut`], which differ in their outputs only.
-//! - [`params`]: what the host can automate, and what a project remembers;
+//! - [`params`]: what the host can automate, and what a project remembers, with the [name of its model](model_name); what
+//!   a [saved state](state) may say;
 //! - [`separation`] starts the engine on activation with what is [installed](installation) beside the library, or
-//!   passes the mix through and says why; [`engine_watch`] writes to the log what happens later;
-//! - [`processor`]: what happens in `process()`; its last step is the [`stem_mixer`].
+//!   passes the mix through and says why; [`engine_watch`] tells the [`reporter`] what happens later;
+//! - [`processor`]: what happens in `process()`; its last step is the [`stem_mixer`]. Gains that come with a sample act
+//!   on it when it comes out ([`delayed_gains`]), those that are moved in our own editor at once ([`gestures`]).
 #![warn(missing_docs)]
 
+pub mod delayed_gains;
 pub mod engine_watch;
+pub mod gestures;
 pub mod installation;
+pub mod log_file;
+pub mod model_name;
 pub mod params;
 pub mod processor;
+pub mod reporter;
 pub mod separation;
+pub mod state;
 pub mod stem_mixer;
 pub mod variants;
 
 use engine_watch::EngineWatch;
+use gestures::GestureWatch;
 use nice_plug::prelude::*;
 use params::UnbraidParams;
-use processor::Processor;
+use processor::{Controls, Processor};
+use reporter::Reporter;
 use separator::{AudioSide, EngineConfig};
 use std::{
     marker::PhantomData,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use variants::{MultiOut, Stereo, Variant};
 
@@ -34,18 +44,40 @@ pub type UnbraidMultiOut = Instance<MultiOut>;
 /// One instance of one of the plugins.
 pub struct Instance<V: Variant> {
     params: Arc<UnbraidParams>,
+    /// None in tests without a host.
+    host: Option<HostHandle>,
+    reporter: Reporter,
     /// None before the first activation.
     processor: Option<Processor>,
     /// None if the mix passes through.
     engine: Option<EngineWatch>,
     /// What the engine was started with: configuration and model.
     started_with: Option<(EngineConfig, String)>,
+    /// Name of the model that was asked for at the last activation.
+    active_model: Arc<Mutex<Option<String>>>,
+    /// Channels of the input: 1 or 2.
+    num_inputs: usize,
+    gesture_watch: GestureWatch,
+    /// The number of the state that the gains are of.
+    seen_generation: u32,
     variant: PhantomData<V>,
 }
 
 impl<V: Variant> Default for Instance<V> {
     fn default() -> Self {
-        Instance { params: Arc::default(), processor: None, engine: None, started_with: None, variant: PhantomData }
+        Instance {
+            params: Arc::default(),
+            host: None,
+            reporter: Reporter::default(),
+            processor: None,
+            engine: None,
+            started_with: None,
+            active_model: Arc::default(),
+            num_inputs: 2,
+            gesture_watch: GestureWatch::default(),
+            seen_generation: 0,
+            variant: PhantomData,
+        }
     }
 }
 
@@ -53,21 +85,60 @@ impl<V: Variant> Instance<V> {
     /// An audio side for this configuration; the one there is, if it still fits. Hosts deactivate and activate for many
     /// reasons, and a running engine need not load its model again for them.
     fn audio_side(&mut self, config: EngineConfig) -> AudioSide {
-        let model = self.params.model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let model = self.params.model.get();
+        *self.active_model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model.clone());
         let is_alive = self.engine.as_ref().is_some_and(|engine| !engine.has_failed());
         let wanted = (config, model);
         if let Some(processor) = self.processor.take()
             && is_alive
             && self.started_with.as_ref() == Some(&wanted)
         {
-            return processor.into_audio_side();
+            let mut audio_side = processor.into_audio_side();
+            // Not every host resets after activation, and nobody wants to hear the end of what was played before.
+            audio_side.reset();
+            return audio_side;
         }
         // The old engine goes first, so that there are never two at work.
         self.engine = None;
         let (config, model) = self.started_with.insert(wanted);
-        let (engine, audio_side) = separation::start(model, config);
+        let (engine, audio_side) = separation::start(model, config, &self.reporter);
         self.engine = engine;
         audio_side
+    }
+
+    /// What belongs to the block of `len` samples that begins now.
+    fn controls(&mut self, len: usize) -> Controls {
+        let generation = self.params.model.generation();
+        let is_new_state = generation != self.seen_generation;
+        self.seen_generation = generation;
+        let at_once = self.gesture_watch.stems_at_once(&self.params.gestures, len);
+        let all_at_once = is_new_state || self.params.automation_at_once.value();
+        Controls {
+            gains: self.params.gains(),
+            at_once: at_once.map(|stem| stem || all_at_once),
+            is_offline: self.host.as_ref().is_some_and(|host| host.process_mode() == ProcessMode::Offline),
+        }
+    }
+
+    /// Connects to the host; both formats come here.
+    fn connect(&mut self, host: HostHandle) {
+        self.reporter = Reporter::new(host.clone());
+        self.host = Some(host);
+        let (reporter, active_model) = (self.reporter.clone(), self.active_model.clone());
+        // Only an activation can change the latency, so another model waits for one.
+        self.params.model.call_on_load(move |name| {
+            let active = active_model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if active.is_some_and(|active| active != name) {
+                reporter.request_restart();
+            }
+        });
+    }
+
+    /// As long as sound may be on its way through the delay, a host that hears silence must not put us to sleep.
+    fn sounding_status(&self) -> ProcessStatus {
+        self.processor
+            .as_ref()
+            .map_or(ProcessStatus::Normal, |processor| ProcessStatus::Tail(processor.tail_len() as u32))
     }
 }
 
@@ -79,28 +150,44 @@ impl<V: Variant> Plugin for Instance<V> {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = V::LAYOUTS;
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
+    // One change of every parameter with every sample of a usual block; beyond that nice-plug allocates and logs.
+    const INPUT_EVENT_CAPACITY: usize = 8192;
 
     type Editor = ();
     type SysExMessage = ();
     type BackgroundTask = ();
 
+    fn setup_logger() -> Option<bool> {
+        log_file::set_up()
+    }
+
     fn params(&self) -> Arc<dyn Params> {
         self.params.clone()
     }
 
+    fn filter_state(state: &mut PluginState) {
+        state::filter_state(state);
+    }
+
     fn activate(
         &mut self,
-        _audio_io_layout: &AudioIOLayout,
+        audio_io_layout: &AudioIOLayout,
         buffer_config: &BufferConfig,
         context: &mut impl ActivateContext<Self>,
     ) -> bool {
         let (sample_rate_hz, max_block_len) =
             (f64::from(buffer_config.sample_rate), buffer_config.max_buffer_size as usize);
+        self.num_inputs = audio_io_layout.main_input_channels.map_or(2, NonZeroU32::get) as usize;
         let audio_side = self.audio_side(EngineConfig { sample_rate_hz, max_block_len });
         context.set_latency_samples(audio_side.latency_samples() as u32);
-        let wait = buffer_config.process_mode == ProcessMode::Offline;
-        self.processor = Some(Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.gains(), wait));
+        self.seen_generation = self.params.model.generation();
+        self.gesture_watch = GestureWatch::new(sample_rate_hz);
+        self.processor = Some(Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.gains()));
         true
+    }
+
+    fn deactivate(&mut self) {
+        *self.active_model.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn reset(&mut self) {
@@ -115,34 +202,23 @@ impl<V: Variant> Plugin for Instance<V> {
         aux: &mut AuxiliaryBuffers,
         _context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
+        let controls = self.controls(buffer.samples());
         let Some(processor) = &mut self.processor else {
             return ProcessStatus::Error("processing before activation");
         };
-        let Some(main) = channels(buffer) else {
-            return ProcessStatus::Error("the main bus is not stereo");
+        let main = buffer.as_slice();
+        if !matches!(main.len(), 1 | 2) || main.iter().any(|channel| channel.len() != main[0].len()) {
+            return ProcessStatus::Error("the main bus is neither mono nor stereo");
+        }
+        let stem_outputs: [&mut [&mut [f32]]; 4] = match aux.outputs {
+            [vocals, drums, bass, other] => [vocals.as_slice(), drums.as_slice(), bass.as_slice(), other.as_slice()],
+            _ => Default::default(),
         };
-        let stem_outputs = match aux.outputs {
-            [vocals, drums, bass, other] => {
-                match (channels(vocals), channels(drums), channels(bass), channels(other)) {
-                    (Some(vocals), Some(drums), Some(bass), Some(other)) => Some([vocals, drums, bass, other]),
-                    _ => return ProcessStatus::Error("a stem's bus is not stereo"),
-                }
-            }
-            _ => None,
-        };
-        if processor.process(main, stem_outputs, self.params.gains()) {
-            // As long as sound is on its way through the delay, a host that hears silence must not put us to sleep.
-            ProcessStatus::Tail(processor.tail_len() as u32)
+        if processor.process(main, self.num_inputs, stem_outputs, controls) {
+            self.sounding_status()
         } else {
             ProcessStatus::Normal
         }
-    }
-}
-
-fn channels<'a>(buffer: &'a mut Buffer<'_>) -> Option<[&'a mut [f32]; 2]> {
-    match buffer.as_slice() {
-        [left, right] => Some([left, right]),
-        _ => None,
     }
 }
 
@@ -151,14 +227,35 @@ impl<V: Variant> ClapPlugin for Instance<V> {
     const CLAP_DESCRIPTION: Option<&'static str> = Some(V::DESCRIPTION);
     const CLAP_MANUAL_URL: Option<&'static str> = None;
     const CLAP_SUPPORT_URL: Option<&'static str> = None;
-    const CLAP_FEATURES: &'static [ClapFeature] =
-        &[ClapFeature::AudioEffect, ClapFeature::Stereo, ClapFeature::Mixing, ClapFeature::Restoration];
+    const CLAP_FEATURES: &'static [ClapFeature] = &[
+        ClapFeature::AudioEffect,
+        ClapFeature::Stereo,
+        ClapFeature::Mono,
+        ClapFeature::Mixing,
+        ClapFeature::Restoration,
+    ];
+
+    fn set_host(&mut self, host: HostHandle) {
+        self.connect(host);
+    }
+
+    fn status_before_processing(&self) -> ProcessStatus {
+        self.sounding_status()
+    }
 }
 
 impl<V: Variant> Vst3Plugin for Instance<V> {
     const VST3_CLASS_ID: [u8; 16] = V::VST3_CLASS_ID;
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
         &[Vst3SubCategory::Fx, Vst3SubCategory::Tools, Vst3SubCategory::Restoration];
+
+    fn set_host(&mut self, host: HostHandle) {
+        self.connect(host);
+    }
+
+    fn status_before_processing(&self) -> ProcessStatus {
+        self.sounding_status()
+    }
 }
 
 nice_export_clap!(Unbraid, UnbraidMultiOut);

@@ -1,18 +1,24 @@
 //! What the host can automate, and what a project remembers.
 
+use crate::{gestures::Gestures, model_name::ModelName};
 use nice_plug::prelude::*;
 use separator::STEMS;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The bottom of a gain's range; it means silence.
-const MIN_GAIN_DB: f32 = -72.0;
+pub const MIN_GAIN_DB: f32 = -72.0;
 /// The top of a gain's range.
-const MAX_GAIN_DB: f32 = 12.0;
+pub const MAX_GAIN_DB: f32 = 12.0;
 /// Gains are multiples of this. It makes 0 dB exact whatever a host does to the normalised value, and thereby unity
 /// bit-exact.
-const GAIN_STEP_DB: f32 = 0.01;
+pub const GAIN_STEP_DB: f32 = 0.01;
 /// Bends the range so that the decibels near 0, the useful ones, get most of the fader: 0 dB lies at 3/4 of it.
 const FADER_SKEW: f32 = 1.866;
+
+/// How the two settings of automation are shown.
+const AUTOMATION_WITH_MUSIC: &str = "With the music";
+/// See above.
+const AUTOMATION_AT_ONCE: &str = "At once";
 
 /// The model of a new project.
 pub const DEFAULT_MODEL: &str = "first";
@@ -35,17 +41,34 @@ pub struct UnbraidParams {
     /// The host's bypass: the delayed input comes out.
     #[id = "bypass"]
     pub bypass: BoolParam,
+    /// Whether changes that the host sends act on what comes out now, instead of on the input that they came with. For
+    /// hosts that send them later by the latency themselves.
+    #[id = "automation"]
+    pub automation_at_once: BoolParam,
     /// Name of the model that the project was made with, so that it sounds the same when a later version has another
     /// default.
     #[persist = "model"]
-    pub model: Arc<Mutex<String>>,
+    pub model: ModelName,
+    /// What is being moved in our own editor.
+    pub gestures: Gestures,
 }
 
 impl Default for UnbraidParams {
     fn default() -> Self {
         let [vocals, drums, bass, other] = STEMS.map(gain_param);
-        let bypass = BoolParam::new("Bypass", false).make_bypass();
-        UnbraidParams { vocals, drums, bass, other, bypass, model: Arc::new(Mutex::new(DEFAULT_MODEL.to_owned())) }
+        let bypass = BoolParam::new("Bypass", false).make_bypass().with_string_to_value(Arc::new(string_to_bool));
+        let automation_at_once = BoolParam::new("Automation", false)
+            .non_automatable()
+            .with_value_to_string(Arc::new(|at_once| {
+                if at_once { AUTOMATION_AT_ONCE } else { AUTOMATION_WITH_MUSIC }.to_owned()
+            }))
+            .with_string_to_value(Arc::new(|text| match text.trim().to_lowercase() {
+                text if text == AUTOMATION_AT_ONCE.to_lowercase() => Some(true),
+                text if text == AUTOMATION_WITH_MUSIC.to_lowercase() => Some(false),
+                _ => None,
+            }));
+        let model = ModelName::new(DEFAULT_MODEL);
+        UnbraidParams { vocals, drums, bass, other, bypass, automation_at_once, model, gestures: Gestures::default() }
     }
 }
 
@@ -79,7 +102,9 @@ fn gain(gain_db: f32) -> f32 {
 }
 
 fn gain_db_to_string(gain_db: f32) -> String {
-    if gain_db <= MIN_GAIN_DB {
+    if gain_db.is_nan() {
+        "?".to_owned()
+    } else if gain_db <= MIN_GAIN_DB {
         "-inf".to_owned()
     } else if gain_db.abs() < GAIN_STEP_DB / 2.0 {
         "0.00".to_owned()
@@ -88,16 +113,31 @@ fn gain_db_to_string(gain_db: f32) -> String {
     }
 }
 
-/// Reads what a person would type: `-6`, `+3.5 dB`, `-inf`, `-∞ dB`.
+/// Reads what a person would type: `-6`, `+3.5 dB`, `-inf`, `-∞ dB`, `mute`, `off`, `50%`.
 fn string_to_gain_db(text: &str) -> Option<f32> {
-    let text = text.trim().to_lowercase();
-    let number = text.strip_suffix("db").unwrap_or(&text).trim_end();
-    let gain_db = match number {
-        "-∞" | "−∞" => f32::NEG_INFINITY,
-        number => number.replace('−', "-").replace(',', ".").parse().ok()?,
+    let text = text.trim().to_lowercase().replace('−', "-").replace(',', ".");
+    let gain_db = if matches!(&text[..], "mute" | "muted" | "off") {
+        f32::NEG_INFINITY
+    } else if let Some(percent) = text.strip_suffix('%') {
+        // Of the amplitude; a logarithm of a negative number is none.
+        20.0 * (percent.trim_end().parse::<f32>().ok()? / 100.0).log10()
+    } else {
+        match text.strip_suffix("db").unwrap_or(&text).trim_end() {
+            "-∞" => f32::NEG_INFINITY,
+            number => number.parse().ok()?,
+        }
     };
     // A NaN would pass through every clamp.
     (!gain_db.is_nan()).then(|| gain_db.clamp(MIN_GAIN_DB, MAX_GAIN_DB))
+}
+
+/// Reads a switch, and nothing that is none.
+fn string_to_bool(text: &str) -> Option<bool> {
+    match &text.trim().to_lowercase()[..] {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -143,15 +183,38 @@ mod tests {
             ("0", 0.0),
             (" 99 ", 12.0),
             ("inf", 12.0),
+            ("mute", -72.0),
+            ("Off", -72.0),
+            ("0%", -72.0),
+            ("100 %", 0.0),
         ] {
             assert_eq!(string_to_gain_db(text), Some(gain_db), "{text}");
         }
-        for text in ["", "dB", "loud", "nan", "NaN dB"] {
+        let half = string_to_gain_db("50%").unwrap();
+        assert!((half + 6.0206).abs() < 1e-3, "{half}");
+        for text in ["", "dB", "loud", "nan", "NaN dB", "%", "-1%", "1 dB %"] {
             assert_eq!(string_to_gain_db(text), None, "{text}");
         }
+        assert_eq!(gain_db_to_string(f32::NAN), "?");
         assert_eq!(gain_db_to_string(-72.0), "-inf");
         assert_eq!(gain_db_to_string(-0.0), "0.00");
         assert_eq!(gain_db_to_string(3.0), "+3.00");
+    }
+
+    #[test]
+    fn a_switch_reads_nothing_that_is_none() {
+        for (text, value) in [("On", 1.0), ("off", 0.0), (" 1 ", 1.0), ("FALSE", 0.0)] {
+            assert_eq!(UnbraidParams::default().bypass.string_to_normalized_value(text), Some(value), "{text}");
+        }
+        for text in ["", "abc", "2", "onoff"] {
+            assert_eq!(UnbraidParams::default().bypass.string_to_normalized_value(text), None, "{text}");
+        }
+        let automation = UnbraidParams::default().automation_at_once;
+        for value in [0.0, 1.0] {
+            let text = automation.normalized_value_to_string(value, true);
+            assert_eq!(automation.string_to_normalized_value(&text), Some(value), "{text}");
+        }
+        assert_eq!(automation.string_to_normalized_value("on"), None);
     }
 
     #[test]

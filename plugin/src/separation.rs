@@ -1,9 +1,12 @@
 //! Starts the engine with what is installed, or passes the mix through and says why.
 
-use crate::{engine_watch::EngineWatch, installation::resource_dirs};
+use crate::{
+    engine_watch::EngineWatch,
+    installation::resource_dirs,
+    reporter::{Activity, Reporter},
+};
 use base::MODEL_VARIABLE;
 use models::{MANIFEST_FILE, Manifest, Model, ModelError, limits::MAX_LATENCY_S};
-use nice_plug::prelude::*;
 use separator::{AudioSide, Engine, EngineConfig, Runtime, SeparatorError, find_runtime, latency_samples};
 use std::{
     any::Any,
@@ -17,25 +20,31 @@ use std::{
 const DEFAULT_MANIFEST: &str = include_str!("../../models/first/manifest.toml");
 
 /// A worker for this model and configuration, or, if anything is missing, none: then the mix passes through with the
-/// same latency, and the log says what to do. Never panics.
+/// same latency, and `reporter` says what to do. Never panics.
 ///
 /// # Realtime
 /// Not safe: reads files, starts threads.
-pub fn start(model_name: &str, config: &EngineConfig) -> (Option<EngineWatch>, AudioSide) {
-    let opened = catch_unwind(AssertUnwindSafe(|| open(model_name, config).map_err(|error| error.to_string())));
+pub fn start(model_name: &str, config: &EngineConfig, reporter: &Reporter) -> (Option<EngineWatch>, AudioSide) {
+    let opened =
+        catch_unwind(AssertUnwindSafe(|| open(model_name, config, reporter).map_err(|error| error.to_string())));
     let message = match opened.unwrap_or_else(|panic| Err(start_failed(&*panic))) {
         Ok((watch, audio_side)) => return (Some(watch), audio_side),
         Err(message) => message,
     };
-    nice_error!("Unbraid passes the mix through: {message}. Then switch the plugin off and on again");
+    reporter.board().update(|board| board.activity = Activity::PassingThrough);
+    reporter.error(&format!("Unbraid passes the mix through: {message}. Then switch the plugin off and on again"));
     (None, AudioSide::passthrough(latency_without_engine(model_name, config), config.max_block_len))
 }
 
-fn open(model_name: &str, config: &EngineConfig) -> Result<(EngineWatch, AudioSide), SeparatorError> {
+fn open(
+    model_name: &str,
+    config: &EngineConfig,
+    reporter: &Reporter,
+) -> Result<(EngineWatch, AudioSide), SeparatorError> {
     let model = Model::load(&find_model(model_name)?)?;
     let runtime = Runtime::load(&find_runtime(&resource_dirs())?)?;
     let (engine, audio_side) = Engine::start(runtime, &model, config)?;
-    let watch = EngineWatch::start(engine, model.manifest.name).map_err(SeparatorError::Thread)?;
+    let watch = EngineWatch::start(engine, model.manifest.name, reporter.clone()).map_err(SeparatorError::Thread)?;
     Ok((watch, audio_side))
 }
 
@@ -92,9 +101,13 @@ mod tests {
     #[test]
     fn without_a_model_the_mix_passes_with_the_latency_of_the_default_model() {
         let config = EngineConfig { sample_rate_hz: 48_000.0, max_block_len: 512 };
-        let (watch, mut audio_side) = start("no such model", &config);
+        let reporter = Reporter::default();
+        let (watch, mut audio_side) = start("no such model", &config, &reporter);
         let latency = latency_samples(&default_manifest(), 48_000.0, 512);
         assert!(watch.is_none());
+        let status = reporter.board().get();
+        assert_eq!(status.activity, Activity::PassingThrough);
+        assert!(status.message.is_some_and(|message| message.contains("no such model")));
         assert_eq!(audio_side.latency_samples(), latency);
         let mut out = [vec![0.0; latency + 1], vec![0.0; latency + 1]];
         let mut input = out.clone();

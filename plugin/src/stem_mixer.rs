@@ -32,6 +32,14 @@ impl StemMixer {
         }
     }
 
+    /// The gains that it is at or on its way to.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn targets(&self) -> [f32; 4] {
+        self.ramps.each_ref().map(|ramp| ramp.target)
+    }
+
     /// Jumps to these gains.
     ///
     /// # Realtime

@@ -8,7 +8,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
 };
-use unbraid_plugin::processor::Processor;
+use unbraid_plugin::processor::{Controls, Processor};
 
 thread_local! {
     static NUM_CALLS: Cell<usize> = const { Cell::new(0) };
@@ -48,11 +48,14 @@ fn assert_allocates_nothing(processor: &mut Processor) {
     for block_idx in 0..3000 {
         let len = if block_idx % 50 == 0 { 5000 } else { random(MAX_BLOCK_LEN as u64 + 1) as usize };
         let gains = [(); 4].map(|()| [0.0, 0.5, 1.0, 4.0][random(4) as usize]);
-        let (has_stem_outputs, is_reset) = (random(2) == 0, random(100) == 0);
+        let (num_channels, is_reset) = (random(3) as usize, random(100) == 0);
+        let at_once = [(); 4].map(|()| random(8) == 0);
         let before = NUM_CALLS.get();
-        let main = main.each_mut().map(|channel| &mut channel[..len]);
-        let stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
-        processor.process(main, has_stem_outputs.then_some(stems), gains);
+        let mut main = main.each_mut().map(|channel| &mut channel[..len]);
+        let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
+        let stems = stems.each_mut().map(|stem| &mut stem[..num_channels]);
+        let controls = Controls { gains, at_once, is_offline: false };
+        processor.process(&mut main[..num_channels.max(1)], 2, stems, controls);
         if is_reset {
             processor.reset(gains);
         }
@@ -67,14 +70,14 @@ fn with_an_engine() {
     for sample_rate_hz in [44_100.0, 96e3] {
         let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
         let (_engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
-        assert_allocates_nothing(&mut Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, [1.0; 4], false));
+        assert_allocates_nothing(&mut Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, [1.0; 4]));
     }
 }
 
 #[test]
 fn without_an_engine() {
     let audio_side = AudioSide::passthrough(3000, MAX_BLOCK_LEN);
-    assert_allocates_nothing(&mut Processor::new(audio_side, 48e3, MAX_BLOCK_LEN, [1.0; 4], false));
+    assert_allocates_nothing(&mut Processor::new(audio_side, 48e3, MAX_BLOCK_LEN, [1.0; 4]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use separator::{
     testing::{TestModel, runtime},
 };
 use tempfile::TempDir;
-use unbraid_plugin::processor::Processor;
+use unbraid_plugin::processor::{Controls, Processor};
 
 type Stereo = [Vec<f32>; 2];
 
@@ -29,7 +29,7 @@ impl Fixture {
     fn start(&self, sample_rate_hz: f64) -> (Engine, Processor) {
         let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
         let (engine, audio_side) = Engine::start(runtime(), &self.model, &config).unwrap();
-        (engine, Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, UNITY, true))
+        (engine, Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, UNITY))
     }
 }
 
@@ -49,15 +49,29 @@ fn run(
     block_lens: &[usize],
     gains: impl Fn(usize) -> [f32; 4],
 ) -> (Stereo, [Stereo; 4]) {
+    run_with(processor, input, block_lens, |start| Controls {
+        gains: gains(start),
+        at_once: [false; 4],
+        is_offline: true,
+    })
+}
+
+/// As `run`, with all controls.
+fn run_with(
+    processor: &mut Processor,
+    input: &Stereo,
+    block_lens: &[usize],
+    controls: impl Fn(usize) -> Controls,
+) -> (Stereo, [Stereo; 4]) {
     let len = input[0].len();
     let mut main = input.clone();
     let mut stems: [Stereo; 4] = std::array::from_fn(|_| [vec![f32::NAN; len], vec![f32::NAN; len]]);
     let (mut start, mut block_lens) = (0, block_lens.iter().cycle());
     while start < len {
         let range = start..len.min(start + block_lens.next().unwrap());
-        let main = main.each_mut().map(|channel| &mut channel[range.clone()]);
-        let stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[range.clone()]));
-        processor.process(main, Some(stems), gains(start));
+        let mut main = main.each_mut().map(|channel| &mut channel[range.clone()]);
+        let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[range.clone()]));
+        processor.process(&mut main, 2, stems.each_mut().map(|stem| &mut stem[..]), controls(start));
         start = range.end;
     }
     (main, stems)
@@ -106,31 +120,101 @@ fn stems_lie_on_the_mix_and_muting_them_takes_them_out() {
     assert!(vocals.iter().flatten().all(|&sample| sample == 0.0));
 }
 
+/// 20 ms at 44.1 kHz.
+const RAMP_LEN: usize = 882;
+const MUTED: [f32; 4] = [0.0, 1.0, 1.0, 1.0];
+
+/// Half full scale throughout, and what comes out of it at unity.
+fn steady(processor: &mut Processor) -> (Stereo, Stereo) {
+    let len = processor.latency_samples() + 10_000;
+    let input = [vec![0.5; len], vec![0.5; len]];
+    let output = run(processor, &input, &[100], |_| UNITY).0;
+    processor.reset(UNITY);
+    (input, output)
+}
+
+/// The first sample that differs.
+fn first_difference(output: &Stereo, expected: &Stereo) -> Option<usize> {
+    output[0].iter().zip(&expected[0]).position(|(a, b)| a != b)
+}
+
 #[test]
-fn a_gain_moves_from_the_sample_it_was_set_at() {
+fn a_gain_acts_on_the_sample_that_it_came_with() {
     let fixture = Fixture::new();
     let (_engine, mut processor) = fixture.start(44_100.0);
     let latency = processor.latency_samples();
-    let input = [vec![0.5; latency + 10_000], vec![0.5; latency + 10_000]];
-    let unchanged = run(&mut processor, &input, &[100], |_| UNITY).0;
+    let (input, unchanged) = steady(&mut processor);
+    for (block_lens, came_with) in [(&[100][..], 4_100), (&[512], 5_120), (&[1], 7_777), (&[3, 97], 4_000)] {
+        let gains = |start| if start < came_with { UNITY } else { MUTED };
+        let output = run(&mut processor, &input, block_lens, gains).0;
+        let at = came_with + latency;
+        assert_eq!(first_difference(&output, &unchanged), Some(at), "{block_lens:?}");
+        assert!(output[0][at + RAMP_LEN - 1].abs() < 1e-5 && output[0][at + RAMP_LEN - 2] > 1e-4);
+        processor.reset(UNITY);
+    }
+}
+
+#[test]
+fn a_gain_acts_at_once_where_it_is_asked_to_and_overrides_what_is_on_its_way() {
+    let fixture = Fixture::new();
+    let (_engine, mut processor) = fixture.start(44_100.0);
+    let latency = processor.latency_samples();
+    let (input, unchanged) = steady(&mut processor);
+    // The host mutes with the sample 4,000, and the user pulls the fader back up before that is heard.
+    let (mute_at, back_at) = (4_000, 4_000 + latency / 2 / 100 * 100);
+    let controls = |start| Controls {
+        gains: if (mute_at..back_at).contains(&start) { MUTED } else { UNITY },
+        at_once: [start == back_at, false, false, false],
+        is_offline: true,
+    };
+    let output = run_with(&mut processor, &input, &[100], controls).0;
+    assert_eq!(first_difference(&output, &unchanged), None);
+
     processor.reset(UNITY);
-    let at = (latency + 4100) / 100 * 100;
-    let gains = |start| if start < at { UNITY } else { [0.0, 1.0, 1.0, 1.0] };
-    let output = run(&mut processor, &input, &[100], gains).0;
-    assert_eq!(output[0].iter().zip(&unchanged[0]).position(|(a, b)| a != b), Some(at));
-    let ramp_len = 882;
-    assert!(output[0][at + ramp_len - 1].abs() < 1e-5 && output[0][at + ramp_len - 2] > 1e-4);
+    let mute_at = latency + 4_000;
+    let controls = |start| Controls {
+        gains: if start < mute_at { UNITY } else { MUTED },
+        at_once: [true, false, false, false],
+        is_offline: true,
+    };
+    let output = run_with(&mut processor, &input, &[100], controls).0;
+    assert_eq!(first_difference(&output, &unchanged), Some(mute_at.next_multiple_of(100)));
+}
+
+#[test]
+fn a_mono_track_gets_what_a_stereo_track_of_two_equal_channels_gets() {
+    let fixture = Fixture::new();
+    let (_engine, mut processor) = fixture.start(44_100.0);
+    let [left, _] = noise(processor.latency_samples() + 10_000);
+    let expected = run(&mut processor, &[left.clone(), left.clone()], &[512], |_| [0.5, 1.0, 1.0, 1.0]);
+    let controls = Controls { gains: [0.5, 1.0, 1.0, 1.0], at_once: [false; 4], is_offline: true };
+    for num_outputs in [1, 2] {
+        processor.reset(UNITY);
+        let mut main = [left.clone(), vec![f32::NAN; left.len()]];
+        let mut vocals = vec![vec![0.0; left.len()]; num_outputs];
+        for start in (0..left.len()).step_by(512) {
+            let range = start..left.len().min(start + 512);
+            let mut main: Vec<_> = main[..num_outputs].iter_mut().map(|channel| &mut channel[range.clone()]).collect();
+            let mut vocals: Vec<_> = vocals.iter_mut().map(|channel| &mut channel[range.clone()]).collect();
+            processor.process(&mut main, 1, [&mut vocals, &mut [], &mut [], &mut []], controls);
+        }
+        for channel_idx in 0..num_outputs {
+            assert_eq!(main[channel_idx], expected.0[channel_idx], "{num_outputs} outputs, channel {channel_idx}");
+            assert_eq!(vocals[channel_idx], expected.1[0][channel_idx], "{num_outputs} outputs, channel {channel_idx}");
+        }
+    }
 }
 
 #[test]
 fn reset_is_new_and_cuts_do_not_matter() {
     let fixture = Fixture::new();
     let input = noise(30_000);
-    let gains = |_| [0.5, 2.0, 0.0, 1.0];
+    // Changes at multiples of 512 only, which the other cuts have too.
+    let gains = |start| if start / 512 * 512 < 1_024 { [0.5, 2.0, 0.0, 1.0] } else { [1.0, 0.3, 0.0, 4.0] };
     let (_engine, mut processor) = fixture.start(48e3);
     processor.reset(gains(0));
     let expected = run(&mut processor, &input, &[512], gains);
-    for block_lens in [&[32][..], &[1, 700, 63]] {
+    for block_lens in [&[32][..], &[1, 448, 63]] {
         processor.reset(gains(0));
         assert!(run(&mut processor, &input, block_lens, gains) == expected, "{block_lens:?}");
     }
@@ -142,7 +226,9 @@ fn it_sounds_as_long_as_something_may_come_out() {
     let (_engine, mut processor) = fixture.start(44_100.0);
     let silence = || [vec![0.0_f32; 100], vec![0.0; 100]];
     let sounds = |processor: &mut Processor, mut block: Stereo| {
-        processor.process(block.each_mut().map(Vec::as_mut_slice), None, UNITY)
+        let controls = Controls { gains: UNITY, at_once: [false; 4], is_offline: true };
+        let mut block = block.each_mut().map(Vec::as_mut_slice);
+        processor.process(&mut block, 2, Default::default(), controls)
     };
     assert!(!sounds(&mut processor, silence()), "nothing has come in yet");
     let mut click = silence();

@@ -1,6 +1,6 @@
 //! A model's ONNX graph, opened once per process and shared by all streams, and the memory of one stream.
 
-use crate::{DenormalsAreZero, Runtime, SeparatorError, pipeline::make_plan};
+use crate::{DenormalsAreZero, Runtime, SeparatorError};
 use models::Model;
 use ort::{
     AsPointer,
@@ -191,6 +191,26 @@ impl NetworkState {
         self.output.extract_tensor().1
     }
 
+    /// The same, to be changed.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn output_mut(&mut self) -> &mut [f32] {
+        self.output.extract_tensor_mut().1
+    }
+
+    /// Whether the last run left the memory as it was, to the bit: the same input again would change nothing.
+    ///
+    /// # Realtime
+    /// Worker only.
+    pub fn is_settled(&self) -> bool {
+        let is_same = |[present, former]: &[Tensor<f32>; 2]| {
+            let (present, former) = (present.extract_tensor().1, former.extract_tensor().1);
+            present.iter().zip(former).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        self.states.iter().all(is_same)
+    }
+
     /// Runs the graph once, and moves on in time.
     ///
     /// # Errors
@@ -317,6 +337,23 @@ fn open_session(runtime: &Runtime, model: &Model) -> ort::Result<Session> {
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
         .commit_from_file(model.onnx_path())
+}
+
+/// The transform of a model, if it is what the manifest says.
+fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
+    let m = &model.manifest;
+    let plan = Plan::new(&m.transform.design)
+        .map_err(|error| model.field_error("transform.design", "a transform that can be inverted", error))?;
+    let facts = [
+        ("transform.slice_len", plan.slice_len(), m.transform.slice_len),
+        ("hop_len", plan.hop_len(), m.hop_len),
+        ("transform.transition_len", plan.transition_len(), m.transform.transition_len),
+        ("transform.num_coefs", plan.num_coefs(), m.transform.num_coefs),
+    ];
+    match facts.iter().find(|(_, expected, actual)| expected != actual) {
+        Some((field, expected, actual)) => Err(model.field_error(*field, expected, actual).into()),
+        None => Ok(Arc::new(plan)),
+    }
 }
 
 /// Everything that goes in and out of the graph must be in the manifest, and the other way round.

@@ -22,7 +22,6 @@
 /// A stretch of stereo audio: `[channel][sample]`, left and right, of one length.
 pub type Stereo = [Vec<f32>; 2];
 
-mod blocks;
 mod denormals;
 mod error;
 mod graph;
@@ -32,10 +31,11 @@ mod realtime;
 mod resampling;
 mod runtime;
 mod schedule;
+mod silence;
+pub mod stages;
 mod stream;
 pub mod testing;
 mod whole_file;
-mod wiener;
 
 pub use denormals::DenormalsAreZero;
 pub use error::SeparatorError;
@@ -44,5 +44,5 @@ pub use latency::latency_samples;
 pub use pipeline::Pipeline;
 pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, STEMS};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
+pub use stages::Wiener;
 pub use whole_file::FileSeparator;
-pub use wiener::Wiener;

@@ -1,11 +1,12 @@
-//! One hop of the mix in, one hop of every stem out: transform, network, masks, inverse, overlap-add.
+//! One hop of the mix in, one hop of every stem out: the stages in their order.
 
 use crate::{
-    DenormalsAreZero, Graph, NetworkState, Runtime, SeparatorError, Stereo, blocks::Blocks, latency::pipeline_delay,
-    wiener::Wiener,
+    DenormalsAreZero, Graph, Runtime, SeparatorError, Stereo,
+    silence::Silence,
+    stages::{Analysis, Estimator, Masker, Planes, Slice, Synthesis, estimator_of, is_usable, masker_of},
 };
-use models::{Channel, Model};
-use slicqt::{Complex, OverlapAdd, Plan, Scratch, Slicer};
+use models::{Model, OutputKind};
+use slicqt::{Complex, Plan};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Samples beyond this (120 dB over full scale) are limited before they enter the transform, so that no infinity can
@@ -14,38 +15,22 @@ const MAX_SAMPLE: f32 = 1e6;
 
 /// The synchronous separation of a stream of hops at the model's sample rate.
 pub struct Pipeline {
-    plan: Arc<Plan>,
-    network: NetworkState,
+    graph: Arc<Graph>,
+    analysis: Analysis,
+    planes: Planes,
+    masker: Box<dyn Masker>,
+    estimator: Box<dyn Estimator>,
+    synthesis: Synthesis,
+    output_kind: OutputKind,
     num_stems: usize,
-    sample_rate_hz: u32,
-    /// By how many slices masks lag behind coefficients: what the network looks ahead, or what fills a block.
-    mask_delay_slices: usize,
-    input_channels: Vec<Channel>,
-    slicers: [Slicer; 2],
-    /// `[stem][channel]`, of all stems but the last.
-    overlap_adds: Vec<[OverlapAdd; 2]>,
-    /// `[hop][channel][sample]` of the mix: the first is the one that the stems coming out belong to, the last is new.
-    hops: VecDeque<Stereo>,
-    slice: Vec<f32>,
-    /// `[slice][channel][coef]` of the mix: the first is the one that the masks belong to, the last is new.
+    /// `[channel][sample]`
+    hop: Stereo,
+    /// `[slice][channel][coef]` of the mix: the first is the one that the masker answers, the last is new.
     coefs: VecDeque<[Vec<Complex<f32>>; 2]>,
-    /// `[coef]` of one stem and channel.
-    masked: Vec<Complex<f32>>,
-    /// `[input channel][coef]`.
-    magnitudes: Vec<f32>,
-    /// `[stem][channel][coef]`.
-    masks: Vec<f32>,
-    /// `[channel][coef]`: what the masks lack to 1, divided by the number of stems.
-    shares: Vec<f32>,
-    /// For networks that take many slices at once.
-    blocks: Option<Blocks>,
-    /// Instead of masks, for models that are for files.
-    wiener: Option<Wiener>,
     /// Slices since the reset.
     num_slices: usize,
-    /// How many of them hold the song, once [`end`](Self::end) has told it.
-    num_song_slices: Option<usize>,
-    scratch: Scratch,
+    silence: Silence,
+    is_settled: bool,
 }
 
 impl Pipeline {
@@ -70,59 +55,43 @@ impl Pipeline {
     /// Not safe: allocates.
     pub fn with_graph(graph: &Arc<Graph>) -> Result<Self, SeparatorError> {
         let manifest = &graph.model().manifest;
-        let plan = graph.plan().clone();
-        let network = graph.make_state()?;
-        let num_stems = manifest.stems.len();
-        let (num_coefs, hop_len) = (plan.num_coefs(), plan.hop_len());
-        let overlap_add = || OverlapAdd::new(&plan);
-        let silence = || [vec![0.0; hop_len], vec![0.0; hop_len]];
-        let (num_magnitudes, num_masks) = (manifest.input.channels.len() * num_coefs, num_stems * 2 * num_coefs);
-        let offline = manifest.offline.clone().unwrap_or_default();
-        let blocks = offline.block_slices;
-        let blocks = blocks.map(|len| Blocks::new(len, offline.lead_slices, num_magnitudes, num_masks));
-        let wiener = offline.wiener_window_frames;
-        let wiener = wiener.map(|window_len| Wiener::new(plan.buckets(), num_stems, window_len));
-        let block_delay = blocks.as_ref().map_or(0, Blocks::delay_slices);
-        let later_slices = block_delay + wiener.as_ref().map_or(0, Wiener::delay_slices);
-        let delay = pipeline_delay(manifest) + later_slices * hop_len;
-        let mask_delay_slices = manifest.look_ahead_slices + block_delay;
-        Ok(Pipeline {
-            network,
+        let (plan, timing, num_stems) = (graph.plan(), manifest.transform.timing, manifest.stems.len());
+        let masker = masker_of(graph)?;
+        let estimator = estimator_of(manifest, plan);
+        let late_slices = masker.delay_slices() + estimator.delay_slices();
+        let silence = || vec![0.0; plan.hop_len()];
+        let mut pipeline = Pipeline {
+            analysis: Analysis::new(plan.clone(), timing),
+            planes: Planes::new(manifest.input.kind, manifest.input.channels.clone()),
+            synthesis: Synthesis::new(plan.clone(), timing, num_stems, late_slices),
+            output_kind: manifest.output.kind,
             num_stems,
-            sample_rate_hz: manifest.sample_rate_hz,
-            mask_delay_slices,
-            input_channels: manifest.input.channels.clone(),
-            slicers: [Slicer::new(&plan), Slicer::new(&plan)],
-            overlap_adds: (1..num_stems).map(|_| [overlap_add(), overlap_add()]).collect(),
-            hops: (0..=delay / hop_len).map(|_| silence()).collect(),
-            slice: plan.make_slice(),
-            coefs: (0..=mask_delay_slices).map(|_| [plan.make_coefs(), plan.make_coefs()]).collect(),
-            masked: plan.make_coefs(),
-            magnitudes: vec![0.0; num_magnitudes],
-            masks: vec![0.0; num_masks],
-            shares: vec![0.0; 2 * num_coefs],
-            blocks,
-            wiener,
+            hop: [silence(), silence()],
+            coefs: (0..=masker.delay_slices()).map(|_| [plan.make_coefs(), plan.make_coefs()]).collect(),
             num_slices: 0,
-            num_song_slices: None,
-            scratch: plan.make_scratch(),
-            plan,
-        })
+            silence: Silence::default(),
+            is_settled: false,
+            masker,
+            estimator,
+            graph: graph.clone(),
+        };
+        pipeline.silence = Silence::new(pipeline.preroll_hops(), plan.hop_len(), manifest.sample_rate_hz);
+        Ok(pipeline)
     }
 
     /// The graph that it runs.
     pub fn graph(&self) -> &Arc<Graph> {
-        self.network.graph()
+        &self.graph
     }
 
     /// Samples that go in and come out at a time.
     pub fn hop_len(&self) -> usize {
-        self.plan.hop_len()
+        self.plan().hop_len()
     }
 
     /// The model's transform.
     pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
+        self.graph.plan()
     }
 
     /// Number of stems, in the manifest's order.
@@ -132,20 +101,32 @@ impl Pipeline {
 
     /// Sample rate of what goes in and comes out.
     pub fn sample_rate_hz(&self) -> u32 {
-        self.sample_rate_hz
+        self.graph.model().manifest.sample_rate_hz
     }
 
-    /// By how many samples what comes out lags behind what goes in, a whole number of hops: the slice that completes
-    /// it, the slices that the network looks ahead, and, for models that are for files, a block of slices and a window
-    /// of the Wiener filter.
+    /// By how many samples what comes out lags behind what goes in: the sum of what the stages wait for, which is the rest
+    /// of a slice, the slices that the network looks ahead, and, for models that are for files, a block of slices and a
+    /// window of the Wiener filter. Not a whole number of hops if slices are trimmed.
     pub fn delay_samples(&self) -> usize {
-        (self.hops.len() - 1) * self.plan.hop_len()
+        self.synthesis.delay_samples()
+    }
+
+    /// How many hops after a gap come out wrong: the slices that hold a part of the gap, those that the network looks
+    /// ahead, and the hops to which these slices add. (What the network remembers is not counted.)
+    pub fn preroll_hops(&self) -> usize {
+        let late_slices = self.masker.delay_slices() + self.estimator.delay_slices();
+        self.analysis.num_later_slices() + late_slices + self.synthesis.num_earlier_slices()
+    }
+
+    /// Slices after the one that a hop completes that hold samples of it.
+    pub(crate) fn num_later_slices(&self) -> usize {
+        self.analysis.num_later_slices()
     }
 
     /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
     /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: what the
-    /// masks lack to 1 is shared out equally, and the last stem is the mix less the others. Samples that are not finite
-    /// count as 0.
+    /// network's output lacks to the mix is shared out equally, and the last stem is the mix less the others. Samples that
+    /// are not finite, or too small to be normal numbers, count as 0.
     ///
     /// # Errors
     /// [`SeparatorError::Graph`] if ONNX Runtime fails.
@@ -158,159 +139,125 @@ impl Pipeline {
     pub fn process_hop(&mut self, hop: [&[f32]; 2], stems: &mut [Stereo]) -> Result<(), SeparatorError> {
         assert_eq!(stems.len(), self.num_stems, "number of stems");
         let _denormals = DenormalsAreZero::new();
-        self.hops.rotate_left(1);
-        self.coefs.rotate_left(1);
-        let (newest, coefs) = (self.hops.back_mut(), self.coefs.back_mut());
-        let (newest, coefs) = (newest.expect("never empty"), coefs.expect("never empty"));
         for channel in 0..2 {
-            newest[channel].copy_from_slice(hop[channel]);
-            sanitise(&mut newest[channel]);
-            self.slicers[channel].slice_into(&self.plan, &newest[channel], &mut self.slice);
-            self.plan.forward_into(&self.slice, &mut coefs[channel], &mut self.scratch);
+            self.hop[channel].copy_from_slice(hop[channel]);
+            sanitise(&mut self.hop[channel]);
         }
-        // With the song over and its masks known, the network has nothing more to say.
-        let num_masks = self.num_song_slices.map_or(usize::MAX, |num_slices| num_slices + self.mask_delay_slices);
-        let is_needed = self.wiener.is_none() || self.num_slices < num_masks;
+        let lasts = self.silence.lasts(&self.hop) && !self.estimator.has_memory();
+        self.is_settled = lasts && (self.silence.is_old() || self.masker.is_settled());
+        if self.is_settled {
+            stems.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+            return Ok(());
+        }
+        self.coefs.rotate_left(1);
+        let newest = self.coefs.back_mut().expect("never empty");
+        self.analysis.analyse_into([&self.hop[0], &self.hop[1]], newest);
+        // With the song over and its last slice answered, the network has nothing more to say.
+        let is_needed = self.estimator.needs_more();
         if is_needed {
-            self.measure_magnitudes();
-            match &mut self.blocks {
-                Some(blocks) => blocks.run_into(&mut self.network, &self.magnitudes, &mut self.masks)?,
-                None => self.network.run_into(&self.magnitudes, &mut self.masks)?,
+            self.planes.write_into(newest, self.masker.input_mut());
+            self.masker.run()?;
+            if !is_usable(self.output_kind, self.masker.output()) {
+                // It would remember for ever what led it astray.
+                self.masker.reset();
+                self.masker.output_mut().fill(0.0);
             }
-            self.share_remainder();
         }
         self.num_slices += 1;
-        if let Some(wiener) = &mut self.wiener {
-            // The masks belong to a slice before the stream as long as the network has not looked ahead far enough.
-            if is_needed && self.num_slices > self.mask_delay_slices {
-                wiener.push(&self.coefs[0], &self.masks);
-            }
-            if self.num_song_slices.is_some_and(|num_slices| wiener.num_pushed() == num_slices) {
-                wiener.end();
-            }
-        }
-        self.synthesise(stems);
+        // Until the network has looked ahead far enough, its output belongs to a slice before the stream.
+        let is_answered = is_needed && self.num_slices > self.masker.delay_slices();
+        let slice = is_answered.then_some(Slice { mix: &self.coefs[0], output: self.masker.output() });
+        self.estimator.push(slice);
+        let estimator = &self.estimator;
+        let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
+        self.synthesis.synthesise_into([&self.hop[0], &self.hop[1]], &mut estimate, stems);
         Ok(())
+    }
+
+    /// Whether nothing is left of what was heard, and the last hop cost nothing: as long as silence goes on, silence comes
+    /// out.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// Tells that the song has ended: all slices that hold a sample of it have gone in. What follows until its last
     /// stems are out is silence. It matters to networks that know where a song ends, and to windows that end with it.
     ///
-    /// # Errors
-    /// [`SeparatorError::Graph`] if ONNX Runtime fails.
-    ///
     /// # Realtime
-    /// Worker only: ONNX Runtime allocates.
-    pub fn end(&mut self) -> Result<(), SeparatorError> {
-        self.num_song_slices = Some(self.num_slices);
-        self.network.end();
-        Ok(())
+    /// Worker only.
+    pub fn end(&mut self) {
+        self.estimator.end(self.num_slices);
+        self.masker.end();
+        // What was silence for the stream is the end for the network.
+        self.silence.reset();
+        self.is_settled = false;
     }
 
     /// Forgets everything that was heard: as if new.
     ///
     /// # Realtime
-    /// Worker only: frees the network's state.
+    /// Worker only.
     pub fn reset(&mut self) {
-        self.network.reset();
-        self.slicers.iter_mut().for_each(Slicer::reset);
-        self.hops.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+        self.analysis.reset();
+        self.masker.reset();
+        self.estimator.reset();
+        self.synthesis.reset();
+        self.silence.reset();
         self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));
-        self.overlap_adds.iter_mut().flatten().for_each(OverlapAdd::reset);
-        if let Some(blocks) = &mut self.blocks {
-            blocks.reset();
-        }
-        if let Some(wiener) = &mut self.wiener {
-            wiener.reset();
-        }
-        (self.num_slices, self.num_song_slices) = (0, None);
-    }
-
-    fn measure_magnitudes(&mut self) {
-        let Some([left, right]) = self.coefs.back() else { return };
-        let rows = self.magnitudes.chunks_exact_mut(self.plan.num_coefs());
-        for (channel, row) in self.input_channels.iter().zip(rows) {
-            for ((magnitude, l), r) in row.iter_mut().zip(left).zip(right) {
-                let c = match channel {
-                    Channel::Left => *l,
-                    Channel::Right => *r,
-                    Channel::Mid => (l + r) * 0.5,
-                    Channel::Side => (l - r) * 0.5,
-                };
-                *magnitude = c.norm_sqr().sqrt();
-            }
-        }
-    }
-
-    fn share_remainder(&mut self) {
-        let rest_of = |shares: &mut [f32], masks: &[f32]| {
-            shares.fill(1.0);
-            for stem in masks.chunks_exact(shares.len()) {
-                shares.iter_mut().zip(stem).for_each(|(share, mask)| *share -= mask);
-            }
-        };
-        rest_of(&mut self.shares, &self.masks);
-        if !self.shares.iter().all(|share| share.is_finite()) {
-            // A network that went astray would remember it for ever.
-            self.network.reset();
-            self.masks.fill(0.0);
-            rest_of(&mut self.shares, &self.masks);
-        }
-        let per_stem = 1.0 / self.num_stems as f32;
-        self.shares.iter_mut().for_each(|share| *share *= per_stem);
-    }
-
-    fn synthesise(&mut self, stems: &mut [Stereo]) {
-        let num_coefs = self.plan.num_coefs();
-        let Some((last, others)) = stems.split_last_mut() else { return };
-        for channel in 0..2 {
-            last[channel].copy_from_slice(&self.hops[0][channel]);
-        }
-        if let Some(wiener) = &mut self.wiener {
-            wiener.pull();
-        }
-        let masks = self.masks.chunks_exact(2 * num_coefs);
-        for (stem_idx, ((stem, masks), overlap_adds)) in
-            others.iter_mut().zip(masks).zip(&mut self.overlap_adds).enumerate()
-        {
-            for channel in 0..2 {
-                if let Some(wiener) = &self.wiener {
-                    wiener.estimate_into(stem_idx, channel, &mut self.masked);
-                } else {
-                    let part = channel * num_coefs..(channel + 1) * num_coefs;
-                    let factors = masks[part.clone()].iter().zip(&self.shares[part]);
-                    for ((out, c), (mask, share)) in self.masked.iter_mut().zip(&self.coefs[0][channel]).zip(factors) {
-                        *out = c * (mask + share);
-                    }
-                }
-                self.plan.inverse_into(&self.masked, &mut self.slice, &mut self.scratch);
-                overlap_adds[channel].add_into(&self.slice, &mut stem[channel]);
-                last[channel].iter_mut().zip(&stem[channel]).for_each(|(last, stem)| *last -= stem);
-            }
-        }
+        self.num_slices = 0;
+        self.is_settled = false;
     }
 }
 
-/// Samples that are not finite become 0, others are limited to [`MAX_SAMPLE`].
+/// Samples that are not finite, or are denormal, become 0; others are limited to [`MAX_SAMPLE`].
 pub(crate) fn sanitise(samples: &mut [f32]) {
     for sample in samples {
-        *sample = if sample.is_finite() { sample.clamp(-MAX_SAMPLE, MAX_SAMPLE) } else { 0.0 };
+        // The bits are looked at: comparisons with denormals depend on the thread's setting.
+        *sample = if sample.is_normal() { sample.clamp(-MAX_SAMPLE, MAX_SAMPLE) } else { 0.0 };
     }
 }
 
-/// The transform of a model, if it is what the manifest says.
-pub(crate) fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
-    let m = &model.manifest;
-    let plan = Plan::new(&m.transform.design)
-        .map_err(|error| model.field_error("transform.design", "a transform that can be inverted", error))?;
-    let facts = [
-        ("transform.slice_len", plan.slice_len(), m.transform.slice_len),
-        ("hop_len", plan.hop_len(), m.hop_len),
-        ("transform.transition_len", plan.transition_len(), m.transform.transition_len),
-        ("transform.num_coefs", plan.num_coefs(), m.transform.num_coefs),
-    ];
-    match facts.iter().find(|(_, expected, actual)| expected != actual) {
-        Some((field, expected, actual)) => Err(model.field_error(*field, expected, actual).into()),
-        None => Ok(Arc::new(plan)),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        latency::{pipeline_delay, preroll_jobs, schedule_of},
+        testing::{TestModel, runtime},
+    };
+    use models::InputKind;
+    use slicqt::{Design, Timing};
+
+    /// The sum of what the stages say is what the manifest alone says.
+    #[test]
+    fn stages_wait_for_what_the_manifest_says() {
+        let stft = |fft_len, hop_len| Design::stft(fft_len, hop_len, 44_100.0);
+        let designs = [Design::mel_32(), Design::bark_262(), stft(4096, 1024), stft(3072, 768), stft(512, 128)];
+        for design in designs {
+            for timing in [Timing::Whole, Timing::Trimmed] {
+                for look_ahead_slices in [0, 1, 4] {
+                    for (input, output) in
+                        [(InputKind::Magnitude, OutputKind::Mask), (InputKind::Complex, OutputKind::Coefs)]
+                    {
+                        let model = TestModel {
+                            design: design.clone(),
+                            timing,
+                            look_ahead_slices,
+                            ..TestModel::identity().of_kind(input, output)
+                        };
+                        let dir = tempfile::tempdir().unwrap();
+                        let model = model.write(dir.path()).unwrap();
+                        let pipeline = Pipeline::new(&runtime(), &model).unwrap();
+                        let what = format!("{design}, {timing:?}, {look_ahead_slices} slices");
+                        assert_eq!(pipeline.delay_samples(), pipeline_delay(&model.manifest), "{what}");
+                        let schedule = schedule_of(&model.manifest, 44_100.0);
+                        assert_eq!(
+                            pipeline.preroll_hops(),
+                            preroll_jobs(&model.manifest, &schedule) as usize,
+                            "{what}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

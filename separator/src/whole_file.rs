@@ -40,7 +40,7 @@ impl FileSeparator {
         let schedule =
             Schedule::new(sample_rate_hz, pipeline.sample_rate_hz(), pipeline.hop_len(), pipeline.delay_samples());
         let stems = vec![Default::default(); pipeline.num_stems()];
-        let num_later_slices = pipeline.plan().slice_len() / pipeline.hop_len() - 1;
+        let num_later_slices = pipeline.num_later_slices();
         let stream = Stream::new(pipeline, schedule);
         FileSeparator {
             stream,
@@ -101,7 +101,7 @@ impl FileSeparator {
             }
             if self.mix[0].len() == job_len {
                 if self.end_job_idx == Some(self.job_idx) {
-                    self.stream.end()?;
+                    self.stream.end();
                 }
                 self.stream.process_job(&mut self.mix, &mut self.stems)?;
                 self.give(sink);

@@ -110,15 +110,3 @@ fn an_output_of_another_shape_than_declared_is_an_error() {
     println!("{message}");
     assert!(message.contains("model.onnx") && message.contains("hape"), "{message}");
 }
-
-/// ONNX Runtime's own switch would change the thread that opens the first session, for good.
-#[test]
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn opening_and_running_a_graph_leaves_denormals_as_they_were() {
-    let halve = || std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
-    let (_dir, model) = write_model(&TestModel { fade_in_hops: Some(33), ..model() });
-    let mut state = open(&model).make_state().unwrap();
-    assert!(halve() > 0.0, "after opening");
-    state.run().unwrap();
-    assert!(halve() > 0.0, "after a run");
-}

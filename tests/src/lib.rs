@@ -1,4 +1,5 @@
-//! The built plugin in real hosts, end to end: an in-process CLAP host, a song whose stems are known, and what the tests
+//! The built plugin in real hosts, end to end: an in-process CLAP host and an in-process VST3
+//! host, a song whose stems are known, and what the tests
 //! measure with. The tests themselves lie in `tests/`, the demo program in `src/bin/demo`.
 #![warn(missing_docs)]
 
@@ -8,3 +9,4 @@ pub mod measure;
 pub mod places;
 pub mod signal;
 pub mod song;
+pub mod vst3_host;

@@ -12,6 +12,16 @@ pub fn clap() -> PathBuf {
     path
 }
 
+/// The bundled VST3 plugin. `UNBRAID_VST3` points at another one.
+pub fn vst3() -> PathBuf {
+    let path = match std::env::var_os("UNBRAID_VST3") {
+        Some(path) => PathBuf::from(path),
+        None => target().join("bundled/vst3/Unbraid.vst3"),
+    };
+    assert!(path.exists(), "{} is not there: run `cargo xtask bundle` first", path.display());
+    path
+}
+
 /// The ONNX Runtime library that `cargo xtask setup` installs.
 pub fn onnxruntime() -> PathBuf {
     let path = target().join("onnxruntime").join(separator::runtime_library_name());

@@ -13,6 +13,8 @@ pub(crate) struct Resampler {
     history: Vec<f32>,
     start: i64,
     next_output: i64,
+    /// One after the last input sample that is not 0.
+    loud_end: i64,
 }
 
 impl Resampler {
@@ -21,7 +23,7 @@ impl Resampler {
         // Left over between pushes: the kernel's reach, and what the grid's rounding leaves.
         let history =
             Vec::with_capacity(max_input_len + 4 * kernel.half_width() + step as usize / num_phases as usize + 2);
-        Resampler { kernel, step, num_phases, offset, history, start: 0, next_output: 0 }
+        Resampler { kernel, step, num_phases, offset, history, start: 0, next_output: 0, loud_end: i64::MIN }
     }
 
     /// Begins in the middle of the stream: the next sample in is `next_input`, the next one out `next_output`;
@@ -31,10 +33,14 @@ impl Resampler {
         self.start = self.first_needed().min(next_input);
         self.history.clear();
         self.history.resize((next_input - self.start) as usize, 0.0);
+        self.loud_end = i64::MIN;
     }
 
     /// Takes the next input samples.
     pub fn push(&mut self, input: &[f32]) {
+        if let Some(last) = input.iter().rposition(|&sample| sample != 0.0) {
+            self.loud_end = self.start + (self.history.len() + last + 1) as i64;
+        }
         self.history.extend_from_slice(input);
     }
 
@@ -48,7 +54,10 @@ impl Resampler {
         let mut first = (self.first_needed() - self.start) as usize;
         let num_phases = self.num_phases as usize;
         let (whole_step, phase_step) = (self.step as usize / num_phases, self.step as usize % num_phases);
-        for sample in output.iter_mut() {
+        // Silence costs nothing.
+        let computed = if self.is_silent() { &mut [] } else { &mut *output };
+        let num_computed = computed.len();
+        for sample in computed {
             let taps = self.kernel.phase(phase);
             *sample = dot(&self.history[first..][..taps.len()], taps);
             (first, phase) = (first + whole_step, phase + phase_step);
@@ -56,10 +65,16 @@ impl Resampler {
                 (first, phase) = (first + 1, phase - num_phases);
             }
         }
+        output[num_computed..].fill(0.0);
         self.next_output += output.len() as i64;
         let num_done = (self.first_needed() - self.start).clamp(0, self.history.len() as i64);
         self.history.drain(..num_done as usize);
         self.start += num_done;
+    }
+
+    /// Whether all that it still needs is silence.
+    pub fn is_silent(&self) -> bool {
+        self.first_needed() >= self.loud_end
     }
 
     fn first_needed(&self) -> i64 {

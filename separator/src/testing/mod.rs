@@ -14,14 +14,14 @@ use models::{
     Channel, FORMAT, Graph, Input, InputKind, Manifest, Model, ModelError, Offline, Output, OutputKind, State,
     Training, Transform, onnx::GraphBuilder, sha256_file,
 };
-use slicqt::{Design, Plan};
+use slicqt::{Design, Plan, Timing};
 use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-/// A model whose masks do not depend on the music.
+/// A model whose masks do not depend on the music, unless it listens.
 #[derive(Clone, Debug)]
 pub struct TestModel {
     /// Its transform.
@@ -46,6 +46,15 @@ pub struct TestModel {
     pub wiener_window_frames: Option<usize>,
     /// What it wants to see.
     pub channels: Vec<Channel>,
+    /// Magnitudes, or complex coefficients.
+    pub input_kind: InputKind,
+    /// What it gives: the masks above, real or with the imaginary parts below, or the products of the real ones with the
+    /// left and right of its input, which then must be complex.
+    pub output_kind: OutputKind,
+    /// Imaginary parts of complex masks, as many as there are masks.
+    pub imaginary: Vec<f32>,
+    /// When slices are cut.
+    pub timing: Timing,
 }
 
 impl TestModel {
@@ -62,7 +71,28 @@ impl TestModel {
             blocks: None,
             wiener_window_frames: None,
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
+            input_kind: InputKind::Magnitude,
+            output_kind: OutputKind::Mask,
+            imaginary: vec![0.0; 4],
+            timing: Timing::Whole,
         }
+    }
+
+    /// The same with so many stems, named `stem-1` and so on, and masks of 1/2, 1/4, 1/8, ...
+    #[must_use]
+    pub fn with_num_stems(self, num_stems: usize) -> Self {
+        TestModel {
+            stems: (1..=num_stems).map(|n| format!("stem-{n}")).collect(),
+            masks: (1..=num_stems).map(|n| 0.5f32.powi(n as i32)).collect(),
+            imaginary: vec![0.0; num_stems],
+            ..self
+        }
+    }
+
+    /// The same, of another kind of input and output.
+    #[must_use]
+    pub fn of_kind(self, input_kind: InputKind, output_kind: OutputKind) -> Self {
+        TestModel { input_kind, output_kind, ..self }
     }
 
     /// A model whose vocals are the mix; the other stems are silence.
@@ -108,20 +138,20 @@ impl TestModel {
             sample_rate_hz: self.design.sample_rate_hz() as u32,
             hop_len: plan.hop_len(),
             look_ahead_slices: self.look_ahead_slices,
-            transform: Transform::new(&self.design, plan),
+            transform: Transform { timing: self.timing, ..Transform::new(&self.design, plan) },
             graph: Graph { file: "model.onnx".into(), sha256: String::new() },
             input: Input {
-                kind: InputKind::Magnitude,
+                kind: self.input_kind,
                 name: "magnitudes".into(),
                 channels: self.channels.clone(),
-                shape: shape(&[self.channels.len(), plan.num_coefs()]),
+                shape: shape(&[self.num_planes(), plan.num_coefs()]),
             },
             output: Output {
-                kind: OutputKind::Mask,
+                kind: self.output_kind,
                 name: "masks".into(),
-                shape: shape(&[self.stems.len(), 2, plan.num_coefs()]),
+                shape: shape(&[self.stems.len(), 2 * self.output_kind.num_planes(), plan.num_coefs()]),
             },
-            states: self.states(),
+            states: self.states(plan.num_coefs()),
             at_end: Default::default(),
             offline: (offline != Offline::default()).then_some(offline),
             training: Training::default(),
@@ -129,14 +159,21 @@ impl TestModel {
         }
     }
 
-    fn states(&self) -> Vec<State> {
+    fn num_planes(&self) -> usize {
+        self.input_kind.num_planes() * self.channels.len()
+    }
+
+    fn states(&self, num_coefs: usize) -> Vec<State> {
         let state = |name: &str, shape: &[usize]| State {
             input: name.to_owned(),
             output: format!("{name}_next"),
             shape: shape.to_vec(),
         };
         let count = self.fade_in_hops.map(|_| state("count", &[1]));
-        let kept = (0..self.look_ahead_slices).map(|i| state(&format!("kept_{i}"), &[self.stems.len(), 2, 1]));
+        let planes = 2 * self.output_kind.num_planes();
+        let kept_len = if self.output_kind == OutputKind::Coefs { num_coefs } else { 1 };
+        let shape = [self.stems.len(), planes, kept_len];
+        let kept = (0..self.look_ahead_slices).map(|i| state(&format!("kept_{i}"), &shape));
         count.into_iter().chain(kept).collect()
     }
 
@@ -148,9 +185,20 @@ impl TestModel {
         let g = &mut graph;
         let block = self.blocks.map(|(num_slices, _)| num_slices as i64);
         let shape = |lens: &[i64]| block.into_iter().chain(lens.iter().copied()).collect::<Vec<_>>();
-        let magnitudes = g.input("magnitudes", &shape(&[self.channels.len() as i64, num_coefs]));
-        let values: Vec<f32> = self.masks.iter().flat_map(|&mask| [mask; 2]).collect();
-        let constants = g.floats(&values, &[num_stems, 2, 1]);
+        let input = g.input("magnitudes", &shape(&[self.num_planes() as i64, num_coefs]));
+        // Complex parts have signs.
+        let magnitudes = match self.input_kind {
+            InputKind::Magnitude => input.clone(),
+            InputKind::Complex => g.node("Abs", &[&input], &[]),
+        };
+        let num_planes = 2 * self.output_kind.num_planes() as i64;
+        let planes_of = |(&mask, &imaginary): (&f32, &f32)| match self.output_kind {
+            OutputKind::Mask => vec![mask; 2],
+            OutputKind::ComplexMask => vec![mask, imaginary, mask, imaginary],
+            OutputKind::Coefs => vec![mask; 4],
+        };
+        let values: Vec<f32> = self.masks.iter().zip(&self.imaginary).flat_map(planes_of).collect();
+        let constants = g.floats(&values, &[num_stems, num_planes, 1]);
         let zero = g.floats(&[0.0], &[1]);
         let channel_axis = g.ints(&[-2], &[1]);
         let nothing = g.node("Mul", &[&magnitudes, &zero], &[]);
@@ -176,9 +224,22 @@ impl TestModel {
             let level = g.node("Min", &[&rise, &one], &[]);
             levelled = g.node("Mul", &[&levelled, &level], &[]);
         }
+        let mut kept_len = 1;
+        if self.output_kind == OutputKind::Coefs {
+            // Left and right come first, as re and im of each: the planes of the output.
+            let (start, end, axis) = (g.ints(&[0], &[1]), g.ints(&[4], &[1]), g.ints(&[-2], &[1]));
+            let mut mix = g.node("Slice", &[&input, &start, &end, &axis], &[]);
+            if block.is_some() {
+                let stem_axis = g.ints(&[1], &[1]);
+                mix = g.node("Unsqueeze", &[&mix, &stem_axis], &[]);
+            }
+            levelled = g.node("Mul", &[&levelled, &mix], &[]);
+            kept_len = num_coefs;
+        }
         for i in 0..self.look_ahead_slices {
-            let kept = g.input(&format!("kept_{i}"), &[num_stems, 2, 1]);
-            g.output(&levelled, &format!("kept_{i}_next"), &[num_stems, 2, 1]);
+            let shape = [num_stems, num_planes, kept_len];
+            let kept = g.input(&format!("kept_{i}"), &shape);
+            g.output(&levelled, &format!("kept_{i}_next"), &shape);
             levelled = kept;
         }
         if self.listens {
@@ -198,7 +259,7 @@ impl TestModel {
         }
         let combine = if self.listens { "Mul" } else { "Add" };
         let masks = g.node(combine, &[&levelled, &nothing_of_all], &[]);
-        g.output(&masks, "masks", &shape(&[num_stems, 2, num_coefs]));
+        g.output(&masks, "masks", &shape(&[num_stems, num_planes, num_coefs]));
         graph
     }
 }

@@ -10,6 +10,7 @@
 //! `R_j` needs the whole window before the first estimate, which needs no more than itself, its mask and `R_j`: slices
 //! wait, as coefficients and masks, until all windows that they lie in are complete.
 
+use super::{Estimator, Slice as MixSlice};
 use slicqt::{Bucket, Complex};
 use std::collections::VecDeque;
 
@@ -33,6 +34,8 @@ pub struct Wiener {
     /// `[bucket]`
     statistics: Vec<BucketStatistics>,
     num_pushed: usize,
+    /// So many will be pushed, once it is known.
+    num_slices: Option<usize>,
     num_steps: usize,
     /// Index of the oldest of `waiting`.
     first_waiting: usize,
@@ -99,6 +102,7 @@ impl Wiener {
             waiting: VecDeque::new(),
             spare: Vec::new(),
             num_pushed: 0,
+            num_slices: None,
             num_steps: 0,
             first_waiting: 0,
             estimates: vec![Complex::default(); num_stems * 2 * num_coefs],
@@ -198,6 +202,42 @@ impl Wiener {
     /// As if new.
     pub fn reset(&mut self) {
         *self = Wiener::new(&self.buckets, self.num_stems, self.window_len);
+    }
+}
+
+impl Estimator for Wiener {
+    fn delay_slices(&self) -> usize {
+        self.delay_slices
+    }
+
+    fn push(&mut self, slice: Option<MixSlice>) {
+        if let Some(slice) = slice {
+            Wiener::push(self, slice.mix, slice.output);
+        }
+        if self.num_slices == Some(self.num_pushed) {
+            Wiener::end(self);
+        }
+        self.pull();
+    }
+
+    fn estimate_into(&self, _slice: Option<MixSlice>, stem_idx: usize, channel: usize, coefs: &mut [Complex<f32>]) {
+        Wiener::estimate_into(self, stem_idx, channel, coefs);
+    }
+
+    fn end(&mut self, num_slices: usize) {
+        self.num_slices = Some(num_slices);
+    }
+
+    fn needs_more(&self) -> bool {
+        self.num_slices.is_none_or(|num_slices| self.num_pushed < num_slices)
+    }
+
+    fn has_memory(&self) -> bool {
+        true
+    }
+
+    fn reset(&mut self) {
+        Wiener::reset(self);
     }
 }
 
