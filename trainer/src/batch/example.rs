@@ -5,11 +5,12 @@ use crate::batch::combinations::{combinations, form_weights, parts};
 use crate::batch::draw::{Drawing, draw_stems};
 use crate::data::Known;
 use crate::data::Song;
-use crate::network::{Channel, Network};
+use crate::network::{Channel, InputKind, Network, OutputKind};
 use crate::transform::{Layout, Transform};
 use anyhow::Result;
 use num_complex::Complex;
 use rand::rngs::StdRng;
+use separator::stages::Planes;
 use slicqt::{Scratch, Slicer};
 
 /// What a batch holds: as little as network and losses need.
@@ -19,6 +20,10 @@ pub struct Contents {
     pub layout: Layout,
     /// Channels of the inputs.
     pub channels: Vec<Channel>,
+    /// What of them.
+    pub input_kind: InputKind,
+    /// What the masks are that the forms are of.
+    pub output_kind: OutputKind,
     /// Also the forms of the magnitude MSE.
     pub magnitude_forms: bool,
     /// Also the mix's coefficients and the stems' samples, for losses in time.
@@ -28,8 +33,24 @@ pub struct Contents {
 impl Contents {
     /// What `network` needs for its inputs and for forms; nothing for losses beyond complex MSE and mask sum.
     pub fn of(network: &dyn Network) -> Self {
-        let (layout, channels) = (network.layout(), network.input_channels());
-        Contents { layout, channels, magnitude_forms: false, waveforms: false }
+        Contents {
+            layout: network.layout(),
+            channels: network.input_channels(),
+            input_kind: network.input_kind(),
+            output_kind: network.output_kind(),
+            magnitude_forms: false,
+            waveforms: false,
+        }
+    }
+
+    /// What the engine makes of the mix for such inputs.
+    pub fn planes(&self) -> Planes {
+        Planes::new(self.input_kind, self.channels.clone())
+    }
+
+    /// Planes of a stem's mask.
+    pub fn num_mask_planes(&self) -> usize {
+        2 * self.output_kind.num_planes()
     }
 }
 
@@ -42,7 +63,7 @@ pub struct Example {
     pub diagonal: Vec<f32>,
     /// `[slice][channel][position]` The same, between a cell and the next; empty for [`Layout::Coefs`].
     pub neighbour: Vec<f32>,
-    /// `[slice][stem][channel][position]` Correlation of mix and stem, collected over the combinations.
+    /// `[slice][stem][plane][position]` Correlation of mix and stem, collected over the combinations.
     pub linear: Vec<f32>,
     /// `[slice][stem][channel][position]` The same of magnitudes; empty unless asked for.
     pub magnitude_linear: Vec<f32>,
@@ -68,7 +89,9 @@ pub struct ExampleMaker<'a> {
     coefs: Vec<[Vec<Complex<f32>>; 2]>,
     /// `[channel][coef]`
     mix: [Vec<Complex<f32>>; 2],
-    magnitudes: Vec<f32>,
+    planes: Planes,
+    /// `[input][coef]`
+    inputs: Vec<f32>,
 }
 
 impl<'a> ExampleMaker<'a> {
@@ -76,7 +99,10 @@ impl<'a> ExampleMaker<'a> {
     pub fn new(transform: &'a Transform, contents: Contents) -> Self {
         let plan = &transform.plan;
         let coefs = || [plan.make_coefs(), plan.make_coefs()];
+        let planes = contents.planes();
         ExampleMaker {
+            inputs: vec![0.0; planes.num_planes() * plan.num_coefs()],
+            planes,
             transform,
             contents,
             scratch: plan.make_scratch(),
@@ -84,7 +110,6 @@ impl<'a> ExampleMaker<'a> {
             slicers: (0..4).map(|_| [Slicer::new(plan), Slicer::new(plan)]).collect(),
             coefs: (0..4).map(|_| coefs()).collect(),
             mix: coefs(),
-            magnitudes: vec![0.0; plan.num_coefs()],
         }
     }
 
@@ -101,14 +126,15 @@ impl<'a> ExampleMaker<'a> {
     pub fn transform(&mut self, stems: Vec<[Vec<f32>; 2]>, num_slices: usize, known: Known) -> Example {
         let (transform, plan) = (self.transform, &self.transform.plan);
         let positions = self.contents.layout.num_positions(transform);
-        let num_inputs = self.contents.channels.len();
+        let num_inputs = self.planes.num_planes();
+        let mask_planes = self.contents.num_mask_planes();
         let zeros = |wanted: bool, len: usize| vec![0.0; if wanted { num_slices * len * positions } else { 0 }];
         let on_grid = self.contents.layout == Layout::Grid;
         let mut example = Example {
             inputs: zeros(true, num_inputs),
             diagonal: zeros(true, 2),
             neighbour: zeros(on_grid, 2),
-            linear: zeros(true, 8),
+            linear: zeros(true, 4 * mask_planes),
             magnitude_linear: zeros(self.contents.magnitude_forms, 8),
             known: Some(known),
             ..Example::default()
@@ -121,7 +147,8 @@ impl<'a> ExampleMaker<'a> {
         for s in 0..num_slices {
             self.transform_slice(&stems, s);
             let inputs = &mut example.inputs[s * num_inputs * positions..(s + 1) * num_inputs * positions];
-            inputs_into(transform, &self.contents, &self.mix, &mut self.magnitudes, inputs);
+            self.planes.write_into(&self.mix, &mut self.inputs);
+            self.contents.layout.pool_planes_into(transform, &self.inputs, inputs);
             mix_energy += self.add_forms(&mut example, s, known);
             if self.contents.waveforms {
                 self.mix.iter().for_each(|mix| example.mix.extend_from_slice(mix));
@@ -162,6 +189,7 @@ impl<'a> ExampleMaker<'a> {
     fn add_forms(&mut self, example: &mut Example, s: usize, known: Known) -> f64 {
         let (grid, on_grid) = (&self.transform.grid, self.contents.layout == Layout::Grid);
         let positions = self.contents.layout.num_positions(self.transform);
+        let mask_planes = self.contents.num_mask_planes();
         let (each, all) = form_weights(known);
         let parts = parts(known);
         let (mut mix_energy, mut constant) = (0f64, 0f64);
@@ -179,20 +207,27 @@ impl<'a> ExampleMaker<'a> {
             mix_energy += energy_of_mix;
             constant += all as f64 * energy_of_mix;
 
-            // A mask's linear term: `each` times the correlation with its own part, `all` times that with the mix.
-            let mut of_parts = vec![vec![0.0; positions]; parts.len()];
-            for (stems, linear) in parts.iter().zip(&mut of_parts) {
-                let part = self.sum_of(stems, channel);
-                grid.add_product(on_grid, |i| mix[i].re * part[i].re + mix[i].im * part[i].im, linear);
-                constant += each as f64 * grid.energy(&part);
-            }
-            let totals: Vec<f32> =
-                (0..positions).map(|i| all * of_parts.iter().map(|part| part[i]).sum::<f32>()).collect();
-            for (stems, part) in parts.iter().zip(&of_parts) {
-                for stem in *stems {
-                    let at = ((s * 4 + stem) * 2 + channel) * positions;
-                    for ((out, own), total) in example.linear[at..].iter_mut().zip(part).zip(&totals) {
-                        *out = each * own + total;
+            let sums: Vec<Vec<Complex<f32>>> = parts.iter().map(|stems| self.sum_of(stems, channel)).collect();
+            constant += sums.iter().map(|part| each as f64 * grid.energy(part)).sum::<f64>();
+            // A mask's linear term: `each` times the correlation `conj(X) Y` with its own part, `all` times that with
+            // the mix. Real masks have the real part of it, complex masks both.
+            for plane in 0..mask_planes / 2 {
+                let mut of_parts = vec![vec![0.0; positions]; parts.len()];
+                for (part, linear) in sums.iter().zip(&mut of_parts) {
+                    if plane == 0 {
+                        grid.add_product(on_grid, |i| mix[i].re * part[i].re + mix[i].im * part[i].im, linear);
+                    } else {
+                        grid.add_product(on_grid, |i| mix[i].re * part[i].im - mix[i].im * part[i].re, linear);
+                    }
+                }
+                let totals: Vec<f32> =
+                    (0..positions).map(|i| all * of_parts.iter().map(|part| part[i]).sum::<f32>()).collect();
+                for (stems, part) in parts.iter().zip(&of_parts) {
+                    for stem in *stems {
+                        let row = (s * 4 + stem) * mask_planes + channel * mask_planes / 2 + plane;
+                        for ((out, own), total) in example.linear[row * positions..].iter_mut().zip(part).zip(&totals) {
+                            *out = each * own + total;
+                        }
                     }
                 }
             }
@@ -222,28 +257,5 @@ impl<'a> ExampleMaker<'a> {
             sum.iter_mut().zip(&self.coefs[*stem][channel]).for_each(|(sum, c)| *sum += c);
         }
         sum
-    }
-}
-
-/// Inputs `[input][position]` of one slice of a mix `[channel][coef]`; `magnitudes` is working memory of one slice.
-pub fn inputs_into(
-    transform: &Transform,
-    contents: &Contents,
-    mix: &[Vec<Complex<f32>>; 2],
-    magnitudes: &mut [f32],
-    inputs: &mut [f32],
-) {
-    let positions = contents.layout.num_positions(transform);
-    for (channel, inputs) in contents.channels.iter().zip(inputs.chunks_exact_mut(positions)) {
-        for (out, (l, r)) in magnitudes.iter_mut().zip(mix[0].iter().zip(&mix[1])) {
-            *out = match channel {
-                Channel::Left => *l,
-                Channel::Right => *r,
-                Channel::Mid => (l + r) * 0.5,
-                Channel::Side => (l - r) * 0.5,
-            }
-            .norm();
-        }
-        contents.layout.pool_into(transform, magnitudes, inputs);
     }
 }

@@ -8,6 +8,8 @@
 //! term per mask, and never the stems. The **magnitude** MSE compares `|sum_{k in S} m_k X|` with `|Y_S|`: masks are not
 //! negative, so it is the same form with `w |X| |Y_S|` in the linear term.
 //!
+//! Complex masks have `|m|^2` and `Re(m* X* Y)` there: two real masks, the second with the imaginary part of `X* Y`.
+//!
 //! On the grid, masks are interpolated linearly between cells, so the squares also couple a cell with the next:
 //! `sum_c A_c g_c^2 + 2 B_c g_c g_{c+1} - 2 b_c g_c + sum w |Y|^2`. Nothing is approximated (a test compares with the
 //! direct sums), and the loss costs next to nothing.
@@ -22,7 +24,7 @@ pub struct Forms {
     pub diagonal: Tensor,
     /// `[B][S][1][channel][position]` Between a position and the next; none where masks are not interpolated.
     pub neighbour: Option<Tensor>,
-    /// `[B][S][stem][channel][position]`
+    /// `[B][S][stem][plane][position]`, with the planes of the masks.
     pub linear: Tensor,
     /// `[B][S][stem][channel][position]` That of the magnitude MSE, if it was asked for.
     pub magnitude_linear: Option<Tensor>,
@@ -59,7 +61,7 @@ impl Forms {
         }
     }
 
-    /// The two mean squared errors of `masks` `[B][S][stem][channel][position]`, in parts of the mix's energy, averaged
+    /// The two mean squared errors of `masks` `[B][S][stem][plane][position]`, in parts of the mix's energy, averaged
     /// over examples: of complex coefficients, and of magnitudes if the forms hold it.
     pub fn errors(&self, masks: &Tensor) -> (Tensor, Option<Tensor>) {
         let squares = self.squares(masks) + self.constant.sum_dim_intlist([1].as_slice(), false, Kind::Float);
@@ -90,9 +92,15 @@ impl Forms {
             }
         }
         let all = Tensor::cat(&sums, 2);
+        // Real and imaginary parts of a complex mask count alike.
+        let parts_of_channel = masks.size()[3] / 2;
+        let diagonal = match parts_of_channel {
+            1 => self.diagonal.shallow_clone(),
+            num => self.diagonal.repeat_interleave_self_int(num, 3, None),
+        };
         let num_positions = masks.size()[4];
         let over = [1i64, 3, 4];
-        let mut squares = (&self.diagonal * &all * &all).sum_dim_intlist(over.as_slice(), false, Kind::Float);
+        let mut squares = (diagonal * &all * &all).sum_dim_intlist(over.as_slice(), false, Kind::Float);
         if let Some(neighbour) = &self.neighbour {
             let (here, next) = (all.narrow(4, 0, num_positions - 1), all.narrow(4, 1, num_positions - 1));
             let mixed = neighbour.narrow(4, 0, num_positions - 1) * here * next;
@@ -110,7 +118,7 @@ mod tests {
     use crate::batch::Batch;
     use crate::batch::combinations::combinations;
     use crate::batch::example::{Contents, ExampleMaker};
-    use crate::network::{Channel, Layout};
+    use crate::network::{Channel, InputKind, Layout, OutputKind};
     use crate::transform::Transform;
     use num_complex::Complex;
     use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -177,7 +185,14 @@ mod tests {
         for (known, num_sums) in [(Known::All, 14), (Known::BassInOther, 6), (Known::VocalsOnly, 2)] {
             for layout in [Layout::Grid, Layout::Coefs] {
                 let channels = vec![Channel::Left, Channel::Right];
-                let contents = Contents { layout, channels, magnitude_forms: true, waveforms: false };
+                let contents = Contents {
+                    layout,
+                    channels,
+                    magnitude_forms: true,
+                    input_kind: InputKind::Magnitude,
+                    output_kind: OutputKind::Mask,
+                    waveforms: false,
+                };
                 let positions = layout.num_positions(&transform);
                 let masks: Vec<f32> = (0..NUM_SLICES * 8 * positions).map(|_| rng.random()).collect();
                 let example = ExampleMaker::new(&transform, contents).transform(stems.clone(), NUM_SLICES, known);
@@ -194,5 +209,48 @@ mod tests {
             }
             stems[2].iter_mut().for_each(|channel| channel.fill(0.0)); // as what is not known apart comes
         }
+    }
+
+    #[test]
+    fn complex_masks_have_a_form_too() {
+        let transform = Transform::new("stft:256:64").unwrap();
+        let (plan, num_coefs) = (&transform.plan, transform.plan.num_coefs());
+        let mut rng = StdRng::seed_from_u64(6);
+        let stems = noise_stems(plan, &mut rng);
+        let contents = Contents {
+            layout: Layout::Coefs,
+            channels: vec![Channel::Left, Channel::Right],
+            input_kind: InputKind::Complex,
+            output_kind: OutputKind::ComplexMask,
+            magnitude_forms: false,
+            waveforms: false,
+        };
+        let example = ExampleMaker::new(&transform, contents).transform(stems.clone(), NUM_SLICES, Known::BassInOther);
+        let batch = Batch::new(vec![example], NUM_SLICES);
+        assert_eq!(batch.inputs.size(), [1, NUM_SLICES as i64, 4, num_coefs as i64]);
+        // [slice][stem][channel][part][coef]
+        let masks: Vec<f32> = (0..NUM_SLICES * 16 * num_coefs).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let shape = [1, NUM_SLICES as i64, 4, 4, num_coefs as i64];
+        let got = batch.forms.errors(&Tensor::from_slice(&masks).reshape(shape)).0.double_value(&[]);
+        let (mut error, mut energy) = (0f64, 0f64);
+        let sums = combinations(Known::BassInOther);
+        for channel in 0..2 {
+            let y: Vec<Vec<Complex<f32>>> = stems.iter().map(|s| forward_whole(plan, &s[channel])).collect();
+            for (s, i) in (0..NUM_SLICES).flat_map(|s| (0..num_coefs).map(move |i| (s, i))) {
+                let weight = plan.coef_energy_weights()[i] as f64;
+                let mask = |stem: usize| {
+                    let part = |part: usize| masks[((((s * 4 + stem) * 2 + channel) * 2) + part) * num_coefs + i];
+                    Complex::new(part(0), part(1))
+                };
+                let y: Vec<Complex<f32>> = y.iter().map(|y| y[s * num_coefs + i]).collect();
+                let x: Complex<f32> = y.iter().sum();
+                energy += weight * x.norm_sqr() as f64;
+                for sum in &sums {
+                    let residual: Complex<f32> = sum.iter().map(|&k| mask(k) * x - y[k]).sum();
+                    error += weight * residual.norm_sqr() as f64 / sums.len() as f64;
+                }
+            }
+        }
+        assert!((got / (error / energy) - 1.0).abs() < 1e-4, "{got} against {}", error / energy);
     }
 }

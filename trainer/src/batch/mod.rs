@@ -47,12 +47,13 @@ impl Batch {
         };
         let positions = examples[0].diagonal.len() / (2 * num_slices);
         let num_inputs = (examples[0].inputs.len() / (num_slices * positions)) as i64;
+        let mask_planes = (examples[0].linear.len() / (4 * num_slices * positions)) as i64;
         let known: Vec<_> = examples.iter().map(|e| e.known.expect("made by an ExampleMaker")).collect();
         let expected = "every example holds it";
         let forms = Forms {
             diagonal: stack(|e| &e.diagonal, &[1, 2]).expect(expected),
             neighbour: stack(|e| &e.neighbour, &[1, 2]),
-            linear: stack(|e| &e.linear, &[4, 2]).expect(expected),
+            linear: stack(|e| &e.linear, &[4, mask_planes]).expect(expected),
             magnitude_linear: stack(|e| &e.magnitude_linear, &[4, 2]),
             constant: stack(|e| &e.constant, &[]).expect(expected).reshape([b, s]),
             known,

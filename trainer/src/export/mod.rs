@@ -2,6 +2,7 @@
 
 pub mod parity;
 
+use crate::batch::example::Contents;
 use crate::data::STEMS;
 use crate::data::{Data, DataFolder};
 use crate::network::{LookAhead, Network, Weights};
@@ -61,6 +62,9 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     Ok(())
 }
 
+/// Name of the graph's input.
+const INPUT: &str = "mix";
+
 /// What the manifest must know of a written graph.
 #[derive(Debug)]
 pub struct GraphFacts {
@@ -80,9 +84,10 @@ pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transfo
     let mut graph = GraphBuilder::default();
     let g = &mut graph;
     let num_coefs = transform.plan.num_coefs() as i64;
-    let magnitudes = g.input("magnitudes", &[network.input_channels().len() as i64, num_coefs]);
-    let output = network.write_graph(g, &magnitudes, weights)?;
-    let masks_shape = [STEMS.len() as i64, 2, num_coefs];
+    let contents = Contents::of(network);
+    let inputs = g.input(INPUT, &[contents.planes().num_planes() as i64, num_coefs]);
+    let output = network.write_graph(g, &inputs, weights)?;
+    let masks_shape = [STEMS.len() as i64, contents.num_mask_planes() as i64, num_coefs];
     let shape = g.ints(&masks_shape, &[3]);
     let masks = g.node("Reshape", &[&output.masks, &shape], &[]);
     g.output(&masks, "masks", &masks_shape);
@@ -105,7 +110,7 @@ pub fn manifest(
     let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
         bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
     };
-    let channels = network.input_channels();
+    let contents = Contents::of(network);
     let Some(file) = graph.path.file_name().and_then(|f| f.to_str()) else {
         bail!("{}: no file name", graph.path.display())
     };
@@ -120,15 +125,15 @@ pub fn manifest(
         transform: models::Transform::new(design, plan),
         graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
         input: models::Input {
-            kind: models::InputKind::Magnitude,
-            name: "magnitudes".to_owned(),
-            shape: vec![channels.len(), plan.num_coefs()],
-            channels,
+            kind: contents.input_kind,
+            name: INPUT.to_owned(),
+            shape: vec![contents.planes().num_planes(), plan.num_coefs()],
+            channels: contents.channels.clone(),
         },
         output: models::Output {
-            kind: models::OutputKind::Mask,
+            kind: contents.output_kind,
             name: "masks".to_owned(),
-            shape: vec![STEMS.len(), 2, plan.num_coefs()],
+            shape: vec![STEMS.len(), contents.num_mask_planes(), plan.num_coefs()],
         },
         states: graph.states.clone(),
         at_end: graph.at_end.clone(),

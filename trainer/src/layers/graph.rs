@@ -120,12 +120,20 @@ impl Ops for GraphOps<'_> {
             Unary::Tanh => "Tanh",
             Unary::Log => "Log",
             Unary::Sqrt => "Sqrt",
+            Unary::Reciprocal => "Reciprocal",
         };
         self.same_shape(op, x, &[], &[])
     }
 
     fn softmax(&mut self, x: &GraphValue, axis: usize) -> GraphValue {
         self.same_shape("Softmax", x, &[], &[("axis", Attr::Int((LEAD + axis) as i64))])
+    }
+
+    fn mean(&mut self, x: &GraphValue, axis: usize) -> GraphValue {
+        let mut shape = x.shape.clone();
+        shape[LEAD + axis] = 1;
+        let axes = ("axes", Attr::Ints(vec![(LEAD + axis) as i64]));
+        GraphValue { name: self.graph.node("ReduceMean", &[&x.name], &[axes]), shape }
     }
 
     fn reshape(&mut self, x: &GraphValue, tail: &[i64]) -> GraphValue {
@@ -139,7 +147,7 @@ impl Ops for GraphOps<'_> {
         GraphValue { name, shape }
     }
 
-    fn concat(&mut self, parts: &[GraphValue], axis: usize) -> GraphValue {
+    fn concat(&mut self, parts: &[&GraphValue], axis: usize) -> GraphValue {
         let axis = LEAD + axis;
         let names: Vec<&Value> = parts.iter().map(|part| &part.name).collect();
         let mut shape = parts[0].shape.clone();

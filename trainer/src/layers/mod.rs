@@ -26,6 +26,8 @@ pub enum Unary {
     Log,
     /// Square root.
     Sqrt,
+    /// `1 / x`
+    Reciprocal,
 }
 
 /// The operations that networks are written in. Axes count from the start of the tail.
@@ -45,12 +47,14 @@ pub trait Ops {
     fn unary(&mut self, function: Unary, x: &Self::Value) -> Self::Value;
     /// Softmax along an axis.
     fn softmax(&mut self, x: &Self::Value, axis: usize) -> Self::Value;
+    /// Mean along an axis, which stays with length 1.
+    fn mean(&mut self, x: &Self::Value, axis: usize) -> Self::Value;
     /// Another shape of the tail.
     fn reshape(&mut self, x: &Self::Value, tail: &[i64]) -> Self::Value;
     /// Another order of the tail's axes.
     fn permute(&mut self, x: &Self::Value, axes: &[usize]) -> Self::Value;
     /// One after the other along an axis.
-    fn concat(&mut self, parts: &[Self::Value], axis: usize) -> Self::Value;
+    fn concat(&mut self, parts: &[&Self::Value], axis: usize) -> Self::Value;
     /// `len` entries of an axis, from `start` on.
     fn narrow(&mut self, x: &Self::Value, axis: usize, start: i64, len: i64) -> Self::Value;
     /// Zeros behind the last axis.

@@ -51,11 +51,16 @@ impl Ops for TensorOps<'_> {
             Unary::Tanh => x.tanh(),
             Unary::Log => x.log(),
             Unary::Sqrt => x.sqrt(),
+            Unary::Reciprocal => x.reciprocal(),
         }
     }
 
     fn softmax(&mut self, x: &Tensor, axis: usize) -> Tensor {
         x.softmax(LEAD + axis as i64, None::<Kind>)
+    }
+
+    fn mean(&mut self, x: &Tensor, axis: usize) -> Tensor {
+        x.mean_dim([LEAD + axis as i64].as_slice(), true, x.kind())
     }
 
     fn reshape(&mut self, x: &Tensor, tail: &[i64]) -> Tensor {
@@ -67,7 +72,7 @@ impl Ops for TensorOps<'_> {
         x.permute(axes)
     }
 
-    fn concat(&mut self, parts: &[Tensor], axis: usize) -> Tensor {
+    fn concat(&mut self, parts: &[&Tensor], axis: usize) -> Tensor {
         Tensor::cat(parts, LEAD + axis as i64)
     }
 

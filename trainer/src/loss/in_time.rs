@@ -91,7 +91,7 @@ impl View<'_> {
     }
 }
 
-/// The weighted sum of the losses in time of `masks` `[B][S][stem][channel][position]`, and its parts without weights.
+/// The weighted sum of the losses in time of `masks` `[B][S][stem][plane][position]`, and its parts without weights.
 pub fn losses(
     inverse: &Inverse,
     weights: &LossWeights,
@@ -173,7 +173,7 @@ fn by_tensors(
     let targets = channels.map(|channel| Tensor::from_slice(&channel[..view.num_samples]));
     let targets = Tensor::stack(&targets.collect::<Vec<_>>(), 0);
     let targets = targets.reshape([view.batch.batch_size, 4, 2, view.num_samples as i64]).to_device(device);
-    let samples = tensors.samples(&mix, masks, transform);
+    let samples = tensors.samples(&mix, &complex_if(masks), transform);
     let mut total = Tensor::zeros([], (Kind::Float, device));
     let mut parts = Vec::new();
     for (time, over, weight) in in_time {
@@ -183,4 +183,14 @@ fn by_tensors(
         parts.push((name(LossKind::Time(*time, *over)), part));
     }
     (total, parts)
+}
+
+/// Masks `[B][S][stem][plane][position]` as `[B][S][stem][channel][position]`: real, or complex where there are planes of
+/// both parts.
+fn complex_if(masks: &Tensor) -> Tensor {
+    if masks.size()[3] == 2 {
+        return masks.shallow_clone();
+    }
+    let parts = masks.unflatten(3, [2i64, 2].as_slice());
+    Tensor::complex(&parts.select(4, 0), &parts.select(4, 1))
 }

@@ -9,7 +9,7 @@ use crate::batch::combinations::parts;
 use crate::batch::example::ExampleMaker;
 use crate::data::Known;
 use crate::inverse::{Kernels, StemSum, TensorInverse};
-use crate::network::Channel;
+use crate::network::{Channel, InputKind};
 use crate::precision::with_precision;
 use crate::transform::grid::Grid;
 use crate::transform::num_whole_samples;
@@ -168,8 +168,14 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
     assert_eq!(weights, weights.to_string().parse().unwrap());
     let mut rng = StdRng::seed_from_u64(8);
     let num_slices = 5;
-    let contents =
-        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: true, waveforms: true };
+    let contents = Contents {
+        layout: Layout::Grid,
+        channels: vec![Channel::Left],
+        input_kind: InputKind::Magnitude,
+        output_kind: OutputKind::Mask,
+        magnitude_forms: true,
+        waveforms: true,
+    };
     let mut maker = ExampleMaker::new(&transform, contents);
     let mut example = |known| {
         let len = num_slices * transform.plan.hop_len();
@@ -214,8 +220,14 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
 fn losses_are_computed_in_32_bits_whatever_the_network_does() {
     let transform = Arc::new(Transform::new("mel-32").unwrap());
     let weights: LossWeights = "mse=1,sdr=0.1,mr-stft=0.1".parse().unwrap();
-    let contents =
-        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: false, waveforms: true };
+    let contents = Contents {
+        layout: Layout::Grid,
+        channels: vec![Channel::Left],
+        input_kind: InputKind::Magnitude,
+        output_kind: OutputKind::Mask,
+        magnitude_forms: false,
+        waveforms: true,
+    };
     let num_slices = 5;
     let mut rng = StdRng::seed_from_u64(9);
     let mut channel = || (0..num_slices * transform.plan.hop_len()).map(|_| rng.random_range(-0.5f32..0.5)).collect();

@@ -4,6 +4,7 @@ use super::{Channel, GraphBuilder, State, Weights};
 use crate::layers::Mode;
 use crate::transform::Layout;
 use anyhow::{Result, bail};
+use models::{InputKind, OutputKind};
 use std::collections::{BTreeMap, HashMap};
 use tch::Tensor;
 
@@ -18,8 +19,18 @@ pub trait Network: Send {
     /// Where inputs and masks lie. It decides what the loader makes of a mix.
     fn layout(&self) -> Layout;
 
-    /// The channels whose magnitudes it sees, in order.
+    /// The channels that it sees, in order.
     fn input_channels(&self) -> Vec<Channel>;
+
+    /// What it sees of them: magnitudes, or (where positions are coefficients) real and imaginary parts.
+    fn input_kind(&self) -> InputKind {
+        InputKind::Magnitude
+    }
+
+    /// What its masks are: real, or (where positions are coefficients) complex.
+    fn output_kind(&self) -> OutputKind {
+        OutputKind::Mask
+    }
 
     /// How far ahead of a slice it listens before it gives that slice's masks.
     fn look_ahead(&self) -> LookAhead;
@@ -41,8 +52,9 @@ pub trait Network: Send {
     /// The memory before the first slice.
     fn zero_state(&self, batch_size: i64) -> State;
 
-    /// Masks `[B][S][stem][channel][position]`, 0..=1, of `inputs` `[B][S][input][position]`, going on from `state`;
-    /// and the state after them. As a stream has it, the masks at `s` belong to slice `s - look_ahead`: with a look-ahead
+    /// Masks `[B][S][stem][plane][position]` of `inputs` `[B][S][input][position]`, going on from `state`; and the state
+    /// after them. Planes are those of [`models::Output`]: left and right, or real and imaginary parts of each; inputs
+    /// are the planes of [`models::Input`]. As a stream has it, the masks at `s` belong to slice `s - look_ahead`: with a look-ahead
     /// of n the first n masks after the zero state belong to no slice. (A network of [`LookAhead::Unbounded`] gives the
     /// masks of slice `s` at `s`, needs all slices of a song in one call, and has no state.)
     fn forward(&self, inputs: &Tensor, state: &State, mode: Mode) -> (Tensor, State);
@@ -52,14 +64,14 @@ pub trait Network: Send {
         None
     }
 
-    /// Writes the network into a graph that takes one slice per run: from `magnitudes` `[input][coef]` to masks of any
-    /// shape that holds `[stem][channel][coef]`. States are inputs and outputs of the graph, begin as zeros, and are
+    /// Writes the network into a graph that takes one slice per run: from `inputs` `[input][coef]` to masks of any shape
+    /// that holds `[stem][plane][coef]`. States are inputs and outputs of the graph, begin as zeros, and are
     /// declared here: [`State::inputs`] and [`State::outputs`], if they are those of [`Network::zero_state`]. `weights`
     /// are those to write, by the names of the network's variables.
     ///
     /// # Errors
     /// If a weight is missing, or the network cannot run slice by slice.
-    fn write_graph(&self, graph: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput>;
+    fn write_graph(&self, graph: &mut GraphBuilder, inputs: &str, weights: &Weights) -> Result<GraphOutput>;
 }
 
 /// What a network must hear of what comes after a slice.
@@ -73,7 +85,7 @@ pub enum LookAhead {
 
 /// What [`Network::write_graph`] has written.
 pub struct GraphOutput {
-    /// Masks, `[stem][channel][coef]` in memory.
+    /// Masks, `[stem][plane][coef]` in memory.
     pub masks: models::onnx::Value,
     /// Memory, declared in the graph.
     pub states: Vec<models::State>,

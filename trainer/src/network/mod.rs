@@ -39,8 +39,8 @@ mod tests;
 pub use architectures::ARCHITECTURES;
 pub use architectures::{Architecture, NetworkConfig, Settings, list, num_parameters, parse, settings};
 pub use interface::{GraphOutput, LookAhead, NUM_MASKS, Network};
-pub use models::Channel;
 pub use models::onnx::GraphBuilder;
+pub use models::{Channel, InputKind, OutputKind};
 pub use weights::Weights;
 
 pub use crate::layers::{Mode, State};

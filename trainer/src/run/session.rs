@@ -69,7 +69,7 @@ impl Session {
         let (vs, averaged_vs) = (nn::VarStore::new(device), nn::VarStore::new(device));
         let network = run.network.build(&vs.root(), &transform)?;
         let averaged = run.network.build(&averaged_vs.root(), &transform)?;
-        let objective = Objective::new(run.loss.clone(), &transform, network.layout(), device)?;
+        let objective = Objective::new(run.loss.clone(), &transform, &*network, device)?;
         let mut adam = Adam::new(&vs);
         let mut average = Average::new(&vs, &averaged_vs);
         if let Some(checkpoint) = checkpoint {

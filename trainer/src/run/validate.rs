@@ -1,12 +1,13 @@
 //! Separates whole songs with the network as it stands and measures global SDR, slice by slice as the plugin does it.
 
-use crate::batch::example::{Contents, inputs_into};
-use crate::data::Known;
-use crate::data::{OTHER, WholeSong};
+use crate::batch::example::Contents;
+use crate::data::{Known, OTHER, STEMS, WholeSong};
 use crate::network::{LookAhead, Mode, Network};
 use crate::transform::Transform;
 use num_complex::Complex;
-use slicqt::{OverlapAdd, Slicer};
+use separator::Stereo;
+use separator::stages::{Analysis, Masking, Slice, Synthesis};
+use slicqt::Timing;
 use std::collections::VecDeque;
 use tch::{Device, Tensor, no_grad};
 
@@ -25,38 +26,40 @@ pub fn separate_and_score(
     device: Device,
     heard: Listener,
 ) -> [Option<f64>; 4] {
-    let (plan, contents) = (&transform.plan, Contents::of(network));
-    let (layout, positions) = (contents.layout, contents.layout.num_positions(transform));
+    let plan = &transform.plan;
     let (hop_len, num_coefs) = (plan.hop_len(), plan.num_coefs());
-    // More hops flush the overlap-add and the network's look-ahead.
-    let delay = (plan.slice_len() - hop_len).div_ceil(hop_len);
-    let num_song_hops = song.num_samples.div_ceil(hop_len) + delay;
-    let (look_ahead, block_slices) = match network.look_ahead() {
-        LookAhead::Slices(num_slices) => (num_slices, BLOCK_SLICES),
-        LookAhead::Unbounded => (0, num_song_hops),
+    let (look_ahead, is_whole) = match network.look_ahead() {
+        LookAhead::Slices(num_slices) => (num_slices, false),
+        LookAhead::Unbounded => (0, true),
     };
-    let num_hops = num_song_hops + look_ahead;
-    let mut slicers = [Slicer::new(plan), Slicer::new(plan)];
-    let mut overlap_adds: Vec<OverlapAdd> = (0..8).map(|_| OverlapAdd::new(plan)).collect();
-    let (mut scratch, mut slice, mut hop_out) = (plan.make_scratch(), plan.make_slice(), vec![0.0; hop_len]);
-    let (mut magnitudes, mut masked) = (vec![0.0; num_coefs], plan.make_coefs());
-    let mut masks = vec![vec![0.0f32; num_coefs]; 4];
+    // The engine's stages, with the network in the place of its graph.
+    let contents = Contents::of(network);
+    let planes = contents.planes();
+    let mut analysis = Analysis::new(plan.clone(), Timing::Whole);
+    let mut masking = Masking::new(contents.output_kind, STEMS.len(), num_coefs);
+    let mut synthesis = Synthesis::new(plan.clone(), Timing::Whole, STEMS.len(), look_ahead);
+    let delay_hops = synthesis.delay_samples() / hop_len;
+    let num_hops = song.num_samples.div_ceil(hop_len) + delay_hops;
+    let block_slices = if is_whole { num_hops } else { BLOCK_SLICES };
+    let (layout, positions) = (contents.layout, contents.layout.num_positions(transform));
+    let (num_inputs, num_planes) = (planes.num_planes(), contents.num_mask_planes());
+
+    let mut input = vec![0.0; num_inputs * num_coefs];
+    let mut output = vec![0.0; STEMS.len() * num_planes * num_coefs];
+    let mut stems: Vec<Stereo> = STEMS.iter().map(|_| [vec![0.0; hop_len], vec![0.0; hop_len]]).collect();
     let mut state = network.zero_state(1);
     let (mut signal, mut error) = ([0f64; 4], [0f64; 4]);
     // Mixes that wait for their masks.
     let mut mixes: VecDeque<[Vec<Complex<f32>>; 2]> = VecDeque::new();
     for first in (0..num_hops).step_by(block_slices) {
         let num_slices = block_slices.min(num_hops - first);
-        let num_inputs = contents.channels.len();
         let mut inputs = vec![0.0; num_slices * num_inputs * positions];
         for (s, inputs) in inputs.chunks_exact_mut(num_inputs * positions).enumerate() {
+            let hop = hop_of_mix(song, first + s, hop_len);
             let mut mix = [plan.make_coefs(), plan.make_coefs()];
-            for (channel, mix) in mix.iter_mut().enumerate() {
-                let hop = hop_of_mix(song, first + s, hop_len, channel);
-                slicers[channel].slice_into(plan, &hop, &mut slice);
-                plan.forward_into(&slice, mix, &mut scratch);
-            }
-            inputs_into(transform, &contents, &mix, &mut magnitudes, inputs);
+            analysis.analyse_into([&hop[0], &hop[1]], &mut mix);
+            planes.write_into(&mix, &mut input);
+            layout.pool_planes_into(transform, &input, inputs);
             mixes.push_back(mix);
         }
         let shape = [1, num_slices as i64, num_inputs as i64, positions as i64];
@@ -64,25 +67,29 @@ pub fn separate_and_score(
         let (all_masks, next) = no_grad(|| network.forward(&inputs, &state, Mode::Apply));
         state = next;
         let all_masks: Vec<f32> = crate::precision::to_cpu(&all_masks).reshape([-1]).try_into().expect("f32, flat");
-        for s in 0..num_slices {
-            let Some(slice_idx) = (first + s).checked_sub(look_ahead) else { continue };
-            let mix = mixes.pop_front().expect("a mix for every mask");
-            for channel in 0..2 {
-                for (stem, masks) in masks.iter_mut().enumerate() {
-                    let at = ((s * 4 + stem) * 2 + channel) * positions;
-                    layout.expand_into(transform, &all_masks[at..at + positions], masks);
-                }
-                share_remainder(&mut masks);
-                for (stem, masks) in masks.iter().enumerate() {
-                    for ((out, c), m) in masked.iter_mut().zip(&mix[channel]).zip(masks) {
-                        *out = c * m;
-                    }
-                    plan.inverse_into(&masked, &mut slice, &mut scratch);
-                    overlap_adds[stem * 2 + channel].add_into(&slice, &mut hop_out);
-                    let Some(start) = (slice_idx * hop_len).checked_sub(delay * hop_len) else { continue };
-                    heard(stem, channel, start, &hop_out);
+        for (s, masks) in all_masks.chunks_exact(output.len() / num_coefs * positions).enumerate() {
+            let is_answered = first + s >= look_ahead;
+            let mix = if is_answered { mixes.pop_front() } else { None };
+            for (masks, out) in masks.chunks_exact(positions).zip(output.chunks_exact_mut(num_coefs)) {
+                layout.expand_into(transform, masks, out);
+            }
+            let slice = mix.as_ref().map(|mix| Slice { mix, output: &output });
+            if let Some(slice) = slice {
+                masking.measure_residual(slice);
+            }
+            let mut estimate = |stem: usize, channel: usize, coefs: &mut [Complex<f32>]| match slice {
+                Some(slice) => masking.estimate_into(slice, stem, channel, coefs),
+                None => coefs.fill(Complex::default()),
+            };
+            let hop = hop_of_mix(song, first + s, hop_len);
+            synthesis.synthesise_into([&hop[0], &hop[1]], &mut estimate, &mut stems);
+            let Some(start) = (first + s).checked_sub(delay_hops) else { continue };
+            let start = start * hop_len;
+            for (stem, estimate) in stems.iter().enumerate() {
+                for (channel, samples) in estimate.iter().enumerate() {
+                    heard(stem, channel, start, samples);
                     let Some(truth) = &song.stems[stem] else { continue };
-                    for (estimate, truth) in hop_out.iter().zip(&truth[start.min(truth.len())..]) {
+                    for (estimate, truth) in samples.iter().zip(&truth[start.min(truth.len())..]) {
                         signal[stem] += (truth[channel] as f64).powi(2);
                         error[stem] += (truth[channel] as f64 - *estimate as f64).powi(2);
                     }
@@ -95,20 +102,14 @@ pub fn separate_and_score(
     std::array::from_fn(|stem| is_apart(stem).then(|| 10.0 * (signal[stem] / error[stem]).log10()))
 }
 
-/// What the four masks leave over is shared out, so that the stems sum to the mix (as `separator` does).
-fn share_remainder(masks: &mut [Vec<f32>]) {
-    for i in 0..masks[0].len() {
-        let share = (1.0 - masks.iter().map(|m| m[i]).sum::<f32>()) / masks.len() as f32;
-        masks.iter_mut().for_each(|m| m[i] += share);
-    }
-}
-
-fn hop_of_mix(song: &WholeSong, hop_idx: usize, hop_len: usize, channel: usize) -> Vec<f32> {
-    let mut hop = vec![0.0; hop_len];
+/// `[channel][sample]`
+fn hop_of_mix(song: &WholeSong, hop_idx: usize, hop_len: usize) -> Stereo {
+    let mut hop = [vec![0.0; hop_len], vec![0.0; hop_len]];
     for stem in song.stems.iter().flatten() {
         let start = (hop_idx * hop_len).min(stem.len());
-        for (sum, sample) in hop.iter_mut().zip(&stem[start..]) {
-            *sum += sample[channel];
+        for (i, sample) in stem[start..].iter().take(hop_len).enumerate() {
+            hop[0][i] += sample[0];
+            hop[1][i] += sample[1];
         }
     }
     hop

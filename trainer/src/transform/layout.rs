@@ -21,6 +21,14 @@ impl Layout {
         }
     }
 
+    /// Inputs `[input][position]` of planes `[input][coef]`.
+    pub fn pool_planes_into(self, transform: &Transform, planes: &[f32], inputs: &mut [f32]) {
+        let rows = planes.chunks_exact(transform.plan.num_coefs());
+        for (plane, inputs) in rows.zip(inputs.chunks_exact_mut(self.num_positions(transform))) {
+            self.pool_into(transform, plane, inputs);
+        }
+    }
+
     /// Inputs `[position]` of the magnitudes `[coef]` of one channel.
     pub fn pool_into(self, transform: &Transform, magnitudes: &[f32], inputs: &mut [f32]) {
         match self {

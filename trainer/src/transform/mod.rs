@@ -10,13 +10,14 @@ pub use slices::{add_slice, num_whole_samples};
 use anyhow::{Context, Result, ensure};
 use grid::Grid;
 use slicqt::{Design, Plan};
+use std::sync::Arc;
 
 /// A design, its plan, and the grid over it; share it in an `Arc`.
 pub struct Transform {
     /// The design of that name.
     pub design: Design,
     /// Its tables.
-    pub plan: Plan<f32>,
+    pub plan: Arc<Plan<f32>>,
     /// The pooled grid, for networks of [`Layout::Grid`].
     pub grid: Grid,
 }
@@ -35,7 +36,7 @@ impl Transform {
     /// # Errors
     /// If it cannot be computed.
     pub fn of_design(name: &str, design: Design) -> Result<Self> {
-        let plan = Plan::<f32>::new(&design).with_context(|| format!("transform {name}"))?;
+        let plan = Arc::new(Plan::<f32>::new(&design).with_context(|| format!("transform {name}"))?);
         let grid = Grid::new(&plan);
         Ok(Transform { design, plan, grid })
     }

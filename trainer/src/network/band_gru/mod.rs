@@ -1,4 +1,4 @@
-//! `band-gru`: bands of a plain STFT, GRUs over time and across the bands, masks by softmax over the stems.
+//! `band-gru`: bands of a plain STFT, GRUs over time and across the bands, masks by softmax over the stems, or complex ones.
 //!
 //! After BSRNN (Luo and Yu 2023) in a form that streams: every band of a slice becomes a vector (a dense layer of its
 //! own); layers of a GRU over time, whose weights all bands share and whose state each band has for itself, and of a
@@ -8,7 +8,7 @@
 mod bands;
 
 use super::streamed::{Description, Streamed};
-use super::{Architecture, Channel};
+use super::{Architecture, Channel, InputKind, OutputKind};
 use crate::layers::{BandLinear, BiGru, Gru, Norm, Ops, Unary};
 use crate::transform::Transform;
 use anyhow::{Result, ensure};
@@ -21,7 +21,15 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "band-gru",
     about: "bands of a plain STFT, GRUs over time (shared by the bands) and across the bands; causal",
     defaults: |_| {
-        let config = BandGruConfig { width: 64, hidden: 32, layers: 3, decoder: 64, band_scale: 1.0, dropout: 0.1 };
+        let config = BandGruConfig {
+            width: 64,
+            hidden: 32,
+            layers: 3,
+            decoder: 64,
+            band_scale: 1.0,
+            complex: false,
+            dropout: 0.1,
+        };
         super::settings(&config)
     },
     build: |vs, settings, transform| Ok(Box::new(Streamed::new(BandGru::new(vs, super::parse(settings)?, transform)?))),
@@ -41,16 +49,13 @@ pub struct BandGruConfig {
     pub decoder: i64,
     /// Factor on the widths of the bands: above 1 for fewer.
     pub band_scale: f64,
+    /// Whether it sees and masks phases: complex coefficients in, complex masks out.
+    pub complex: bool,
     /// Share of the values that are dropped before the masks are made, in training.
     pub dropout: f64,
 }
 
-/// Magnitudes of left, right, mid and side.
-const NUM_INPUTS: i64 = 4;
-/// Two features of each: logarithm and square root.
-const NUM_FEATURES: i64 = 2 * NUM_INPUTS;
 const STEMS: i64 = 4;
-const NUM_MASKS: i64 = 2 * STEMS;
 /// Added to amplitudes before the logarithm: -80 dB.
 const FLOOR: f64 = 1e-4;
 
@@ -93,11 +98,12 @@ impl BandGru {
         let groups = bands::split(plan, config.band_scale);
         let (width, hidden) = (config.width, config.hidden);
         let num_bins = plan.num_bins() as i64;
+        let (num_features, num_masks) = if config.complex { (12, 4 * STEMS) } else { (8, 2 * STEMS) };
         let path = |name: &str, i: usize| vs / name / i;
         let encoder = groups
             .iter()
             .enumerate()
-            .map(|(i, group)| BandLinear::new(&path("encoder", i), group.num_bands, NUM_FEATURES * group.width, width));
+            .map(|(i, group)| BandLinear::new(&path("encoder", i), group.num_bands, num_features * group.width, width));
         let layers = (0..config.layers).map(|i| {
             let vs = path("layer", i);
             Layer {
@@ -111,14 +117,14 @@ impl BandGru {
         let decoder = groups.iter().enumerate().map(|(i, group)| {
             let vs = path("decoder", i);
             let inner = BandLinear::new(&(&vs / "inner"), group.num_bands, width, config.decoder);
-            let outer = BandLinear::new(&(&vs / "outer"), group.num_bands, config.decoder, NUM_MASKS * group.width);
+            let outer = BandLinear::new(&(&vs / "outer"), group.num_bands, config.decoder, num_masks * group.width);
             (inner, outer)
         });
         Ok(BandGru {
             num_bins,
             amplitude: 4.0 / plan.slice_len() as f64,
-            feature_offset: vs.zeros_no_train("feature_offset", &[NUM_FEATURES, num_bins]),
-            feature_scale: vs.ones_no_train("feature_scale", &[NUM_FEATURES, num_bins]),
+            feature_offset: vs.zeros_no_train("feature_offset", &[num_features, num_bins]),
+            feature_scale: vs.ones_no_train("feature_scale", &[num_features, num_bins]),
             encoder: encoder.collect(),
             layers: layers.collect(),
             norm: Norm::new(&(vs / "norm"), width),
@@ -128,14 +134,58 @@ impl BandGru {
         })
     }
 
+    /// Magnitudes of left, right, mid and side have two features each, logarithm and square root; complex inputs also
+    /// the real and imaginary parts of left and right, each in parts of the root of its magnitude.
+    fn num_features(&self) -> i64 {
+        if self.config.complex { 12 } else { 8 }
+    }
+
+    /// Masks of a bin: stems times planes.
+    fn num_masks(&self) -> i64 {
+        STEMS * if self.config.complex { 4 } else { 2 }
+    }
+
     /// Features `[S][B][feature][bin]`, as they are.
-    fn features<O: Ops>(&self, ops: &mut O, magnitudes: &O::Value) -> O::Value {
+    fn features<O: Ops>(&self, ops: &mut O, inputs: &O::Value) -> O::Value {
         let (amplitude, floor) = (ops.number(self.amplitude), ops.number(FLOOR));
-        let amplitudes = ops.mul(magnitudes, &amplitude);
-        let amplitudes = ops.add(&amplitudes, &floor);
-        let logarithms = ops.unary(Unary::Log, &amplitudes);
-        let roots = ops.unary(Unary::Sqrt, &amplitudes);
-        ops.concat(&[logarithms, roots], 0)
+        let scaled = ops.mul(inputs, &amplitude);
+        if !self.config.complex {
+            let amplitudes = ops.add(&scaled, &floor);
+            return self.compressed(ops, &amplitudes).1;
+        }
+        // [left re, left im, right re, right im], and the same of mid and side
+        let (left, right) = (ops.narrow(&scaled, 0, 0, 2), ops.narrow(&scaled, 0, 2, 2));
+        let (half, minus_half) = (ops.number(0.5), ops.number(-0.5));
+        let (left_half, right_half) = (ops.mul(&left, &half), ops.mul(&right, &half));
+        let mid = ops.add(&left_half, &right_half);
+        let right_turned = ops.mul(&right, &minus_half);
+        let side = ops.add(&left_half, &right_turned);
+        let all = ops.concat(&[&left, &right, &mid, &side], 0);
+        let squares = ops.mul(&all, &all);
+        let squares = ops.reshape(&squares, &[4, 2, self.num_bins]);
+        let (re, im) = (ops.narrow(&squares, 1, 0, 1), ops.narrow(&squares, 1, 1, 1));
+        let energy = ops.add(&re, &im);
+        let energy = ops.reshape(&energy, &[4, self.num_bins]);
+        // Kept off 0, where the root has no gradient.
+        let tiny = ops.number(FLOOR * FLOOR);
+        let energy = ops.add(&energy, &tiny);
+        let amplitudes = ops.unary(Unary::Sqrt, &energy);
+        let (roots, features) = self.compressed(ops, &amplitudes);
+        let roots = ops.narrow(&roots, 0, 0, 2);
+        let inverse = ops.unary(Unary::Reciprocal, &roots);
+        let inverse = ops.reshape(&inverse, &[2, 1, self.num_bins]);
+        let parts = ops.reshape(&scaled, &[2, 2, self.num_bins]);
+        let parts = ops.mul(&parts, &inverse);
+        let parts = ops.reshape(&parts, &[4, self.num_bins]);
+        ops.concat(&[&features, &parts], 0)
+    }
+
+    /// Roots of amplitudes; and logarithms and roots, one after the other.
+    fn compressed<O: Ops>(&self, ops: &mut O, amplitudes: &O::Value) -> (O::Value, O::Value) {
+        let logarithms = ops.unary(Unary::Log, amplitudes);
+        let roots = ops.unary(Unary::Sqrt, amplitudes);
+        let features = ops.concat(&[&logarithms, &roots], 0);
+        (roots, features)
     }
 
     fn num_padding_bins(&self) -> i64 {
@@ -147,12 +197,12 @@ impl BandGru {
         let mut bands = Vec::new();
         for (group, dense) in self.groups.iter().zip(&self.encoder) {
             let own = ops.narrow(features, 1, group.first_bin, group.num_bins());
-            let own = ops.reshape(&own, &[NUM_FEATURES, group.num_bands, group.width]);
+            let own = ops.reshape(&own, &[self.num_features(), group.num_bands, group.width]);
             let own = ops.permute(&own, &[1, 0, 2]);
-            let own = ops.reshape(&own, &[group.num_bands, NUM_FEATURES * group.width]);
+            let own = ops.reshape(&own, &[group.num_bands, self.num_features() * group.width]);
             bands.push(ops.band_linear(&own, dense));
         }
-        ops.concat(&bands, 0)
+        ops.concat(&bands.iter().collect::<Vec<_>>(), 0)
     }
 
     /// Masks' logits `[S][B][mask][bin]`.
@@ -163,18 +213,29 @@ impl BandGru {
             let own = ops.band_linear(&own, inner);
             let own = ops.unary(Unary::Tanh, &own);
             let own = ops.band_linear(&own, outer);
-            let own = ops.reshape(&own, &[group.num_bands, NUM_MASKS, group.width]);
+            let own = ops.reshape(&own, &[group.num_bands, self.num_masks(), group.width]);
             let own = ops.permute(&own, &[1, 0, 2]);
-            logits.push(ops.reshape(&own, &[NUM_MASKS, group.num_bins()]));
+            logits.push(ops.reshape(&own, &[self.num_masks(), group.num_bins()]));
         }
-        let logits = ops.concat(&logits, 1);
+        let logits = ops.concat(&logits.iter().collect::<Vec<_>>(), 1);
         ops.narrow(&logits, 1, 0, self.num_bins)
     }
 }
 
 impl Description for BandGru {
     fn input_channels(&self) -> Vec<Channel> {
-        vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side]
+        match self.config.complex {
+            true => vec![Channel::Left, Channel::Right],
+            false => vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
+        }
+    }
+
+    fn input_kind(&self) -> InputKind {
+        if self.config.complex { InputKind::Complex } else { InputKind::Magnitude }
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        if self.config.complex { OutputKind::ComplexMask } else { OutputKind::Mask }
     }
 
     fn num_coefs(&self) -> i64 {
@@ -196,8 +257,8 @@ impl Description for BandGru {
         });
     }
 
-    fn masks<O: Ops>(&self, ops: &mut O, magnitudes: &O::Value) -> O::Value {
-        let features = self.features(ops, magnitudes);
+    fn masks<O: Ops>(&self, ops: &mut O, inputs: &O::Value) -> O::Value {
+        let features = self.features(ops, inputs);
         let (offset, scale) = (ops.constant(&self.feature_offset), ops.constant(&self.feature_scale));
         let features = ops.add(&features, &offset);
         let features = ops.mul(&features, &scale);
@@ -215,7 +276,18 @@ impl Description for BandGru {
         let x = ops.norm(&x, &self.norm);
         let x = if self.config.dropout > 0.0 { ops.dropout(&x, self.config.dropout) } else { x };
         let logits = self.decode(ops, &x);
-        let logits = ops.reshape(&logits, &[STEMS, 2, self.num_bins]);
+        let logits = ops.reshape(&logits, &[STEMS, self.num_masks() / STEMS, self.num_bins]);
+        if self.config.complex {
+            // What they lack to 1 is shared out equally, as the engine does: 0 everywhere stands for a quarter each.
+            let mean = ops.mean(&logits, 0);
+            let minus = ops.number(-1.0);
+            let minus_mean = ops.mul(&mean, &minus);
+            let differences = ops.add(&logits, &minus_mean);
+            let share = 1.0 / STEMS as f32;
+            let quarter = Tensor::from_slice(&[share, 0.0, share, 0.0]).unsqueeze(1).to_device(self.device());
+            let quarter = ops.constant(&quarter);
+            return ops.add(&differences, &quarter);
+        }
         ops.softmax(&logits, 0)
     }
 }
