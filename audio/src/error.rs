@@ -16,53 +16,102 @@ pub enum AudioError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Not an audio file of a known kind.
-    #[error(
-        "{path}: expected a wav, aiff, flac, ogg (Vorbis), mp3 or m4a (AAC-LC, ALAC) file, but found {found}; \
-         convert it first, for example with `ffmpeg -i IN OUT.wav`"
-    )]
-    Unsupported {
+    /// Not an audio file.
+    #[error("{path}: not an audio file ({found})")]
+    NotAudio {
         /// The file.
         path: PathBuf,
-        /// What the decoder found instead.
+        /// What it looks like.
         found: String,
     },
-    /// More than two channels.
+    /// An audio file of a kind that is not decoded here, and no ffmpeg is installed.
     #[error(
-        "{path}: expected 1 or 2 channels, but found {found}; \
-         mix it down to stereo first, for example with `ffmpeg -i IN -ac 2 OUT.wav`"
+        "{path}: {found} is read through ffmpeg, and no ffmpeg is on the PATH; install it ({}), or convert the file to \
+         wav or flac with another program",
+        crate::reader::how_to_install()
     )]
-    Channels {
+    NeedsFfmpeg {
         /// The file.
         path: PathBuf,
-        /// Number of channels in the file.
-        found: usize,
+        /// What kind it is.
+        found: String,
+    },
+    /// ffmpeg cannot decode the file.
+    #[error("{path}: {} could not decode it: {message}", ffmpeg.display())]
+    Ffmpeg {
+        /// The file.
+        path: PathBuf,
+        /// Which ffmpeg.
+        ffmpeg: PathBuf,
+        /// What it said.
+        message: String,
+    },
+    /// A kind of file that is written through ffmpeg, and no ffmpeg is installed.
+    #[error(
+        "{path}: {format} is written through ffmpeg, and no ffmpeg is on the PATH; install it ({how}), or choose wav or \
+         flac"
+    )]
+    NoEncoder {
+        /// The file.
+        path: PathBuf,
+        /// Its kind.
+        format: &'static str,
+        /// How to get ffmpeg.
+        how: &'static str,
+    },
+    /// ffmpeg cannot write the file.
+    #[error("{path}: {} could not write it: {message}", ffmpeg.display())]
+    Encoder {
+        /// The file.
+        path: PathBuf,
+        /// Which ffmpeg.
+        ffmpeg: PathBuf,
+        /// What it said.
+        message: String,
+    },
+    /// There is a header, but not one sample.
+    #[error("{path}: the file holds no samples; nothing was recorded, or the export failed: make it again")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The sample rate changes within the file.
+    #[error(
+        "{path}: the sample rate changes from {from_hz} to {to_hz} Hz after {seconds:.1} s; bring it to one rate, for \
+         example with `ffmpeg -i IN -ar {from_hz} OUT.wav`"
+    )]
+    Change {
+        /// The file.
+        path: PathBuf,
+        /// Where it changes, in seconds.
+        seconds: f64,
+        /// The rate before.
+        from_hz: u32,
+        /// The rate after.
+        to_hz: u32,
     },
     /// The data in the file cannot be decoded.
-    #[error(
-        "{path}: the file is damaged after {position} samples ({reason}); copy or download it again, \
-         or repair it, for example with `ffmpeg -i IN OUT.wav`"
-    )]
+    #[error("{path}: the file is damaged after {position} samples; copy or download it again")]
     Damaged {
         /// The file.
         path: PathBuf,
         /// Samples delivered before the damage.
         position: u64,
-        /// What the decoder said.
+        /// What the decoder said, for developers.
         reason: String,
     },
     /// The file ends early.
     #[error(
-        "{path}: expected {expected} samples as its header says, but found {found}; copy or download it again, \
-         or keep what is there, for example with `ffmpeg -i IN OUT.wav`"
+        "{path}: the file is cut off: {}; copy or download it again, or keep what is there (`unbraid separate --keep-going`)",
+        describe_cut(*expected, *found)
     )]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Number of samples that the header announces.
-        expected: u64,
-        /// Number of samples that were there.
-        found: u64,
+        /// Number of samples that the header announces, if it does.
+        expected: Option<u64>,
+        /// Number of samples that are there, if it is known.
+        found: Option<u64>,
     },
     /// A stem is neither there nor declared missing.
     #[error(
@@ -105,22 +154,21 @@ pub enum AudioError {
         /// Rate or length of this one.
         found: String,
     },
-    /// A WAV file cannot hold more than 4 GiB.
-    #[error(
-        "{path}: a WAV file holds at most {max_samples} samples in this format; \
-         write 16 or 24 bit instead of float, or cut the song in parts"
-    )]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// Number of samples per channel that fit.
-        max_samples: u64,
-    },
 }
 
 impl AudioError {
     /// For `map_err`: an I/O error with its path and what was tried.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> AudioError {
         move |source| AudioError::Io { path: path.to_path_buf(), action, source }
+    }
+}
+
+fn describe_cut(expected: Option<u64>, found: Option<u64>) -> String {
+    match (expected, found) {
+        (Some(expected), Some(found)) => {
+            format!("it holds {found} of the {expected} samples that its header announces")
+        }
+        (Some(expected), None) => format!("it holds fewer than the {expected} samples that its header announces"),
+        _ => "its end is missing".into(),
     }
 }

@@ -1,8 +1,9 @@
 //! Audio files in and out, and the measures taken on them.
 //!
-//! - [`AudioReader`] streams wav, aiff, flac, ogg (Vorbis), mp3 and m4a/aac (AAC-LC, ALAC) files as two channels of f32
-//!   with the encoder's delay and padding removed; [`read_all`] reads a whole file.
-//! - [`WavWriter`] writes 16 bit, 24 bit or float WAV beside the final name and renames it when complete.
+//! - [`AudioReader`] streams audio files (what it cannot decode itself, through an installed ffmpeg) as two channels of
+//!   f32 with the encoder's delay and padding removed; [`read_all`] reads a whole file.
+//! - [`FileWriter`] writes WAV and FLAC, and through ffmpeg MP3, Opus and AAC, beside the final name and renames the file
+//!   when it is complete; [`Tags`] go from file to file.
 //! - [`StemFolder`] is one song as a folder of stems; [`StemReader`] streams its stems in step.
 //! - [`SdrMeter`] is the global signal-to-distortion ratio, accumulated while streaming.
 //!
@@ -12,7 +13,6 @@
 #![warn(missing_docs)]
 
 mod error;
-mod mp4_edit;
 mod reader;
 mod sdr;
 mod stem_folder;
@@ -20,8 +20,8 @@ mod stem_reader;
 mod writer;
 
 pub use error::AudioError;
-pub use reader::{Audio, AudioReader, read_all};
+pub use reader::{Audio, AudioReader, FFMPEG_VARIABLE, ReadNotes, ReadOptions, find_ffmpeg, read_all};
 pub use sdr::{SdrMeter, global_sdr_db};
 pub use stem_folder::{STEM_NAMES, StemFolder};
 pub use stem_reader::StemReader;
-pub use writer::{WavFormat, WavWriter};
+pub use writer::{Cover, FileFormat, FileSpec, FileWriter, Tags, WavFormat, WavSpec, WavWriter};

@@ -61,11 +61,16 @@ fn aac_in_mp4_loses_its_padding() {
 }
 
 #[test]
+fn opus() {
+    check("opus_48000.ogg", 5446, 48_000, false, 0.0);
+}
+
+#[test]
 fn mp3_without_a_tag_keeps_everything() {
     let reader = AudioReader::open(fixture("untagged_44100.mp3")).unwrap();
-    assert_eq!(reader.num_samples(), None);
-    assert!(reader.estimated_num_samples().is_some());
+    let announced = reader.num_samples().unwrap();
     let audio = read_all(fixture("untagged_44100.mp3")).unwrap();
+    assert_eq!(audio.samples[0].len() as u64, announced);
     // 1105 samples of delay; whole frames of 1152.
     assert_eq!(audio.samples[0].len() % 1152, 0);
     assert!((44117 + 1105..44117 + 1105 + 1152 * 2).contains(&audio.samples[0].len()));
@@ -73,11 +78,29 @@ fn mp3_without_a_tag_keeps_everything() {
 }
 
 #[test]
-fn a_wrong_guess_of_the_length_cuts_nothing() {
-    let estimate = AudioReader::open(fixture("vbr_44100.mp3")).unwrap().estimated_num_samples().unwrap();
-    // 51 frames, as ffmpeg decodes it too.
+fn mp3_of_changing_bit_rate_is_counted() {
+    let reader = AudioReader::open(fixture("vbr_44100.mp3")).unwrap();
+    // 51 frames, as ffmpeg decodes it too; the first ones say nothing about the others.
+    assert_eq!(reader.num_samples(), Some(51 * 1152));
     assert_eq!(read_all(fixture("vbr_44100.mp3")).unwrap().samples[0].len(), 51 * 1152);
-    assert!(estimate < 50 * 1152, "a guess of {estimate} samples puts nothing to the test");
+}
+
+/// `cat a.mp3 b.mp3`: the tag of the first counts its own frames only.
+#[test]
+fn mp3_files_one_after_the_other_are_all_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("two.mp3");
+    let one = std::fs::read(fixture("stereo_44100.mp3")).unwrap();
+    std::fs::write(&path, [&one[..], &one].concat()).unwrap();
+    let (one, two) = (read_all(fixture("stereo_44100.mp3")).unwrap(), read_all(&path).unwrap());
+    // As ffmpeg decodes it: only the delay of the first is removed.
+    assert_eq!(two.samples[0].len(), 91_055);
+    assert_eq!(two.samples[0][..40_000], one.samples[0][..40_000]);
+    // 40 frames of the first, then the delay of the second: 1105 samples of its encoder and decoder.
+    let start = 40 * 1152;
+    let late =
+        sdr_at(&Audio { samples: two.samples.map(|x| x[start..].to_vec()), ..one }, &fixture_signal(44_117, 44_100), 0);
+    assert!(late > 15.0, "{late} dB");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
-use audio::{AudioError, AudioReader, WavFormat, WavWriter};
+use audio::{AudioError, AudioReader, WavFormat, WavSpec, WavWriter};
 use clap::ValueEnum;
 use separator::FileSeparator;
 
@@ -128,7 +128,11 @@ fn separate(
     let mut separator = FileSeparator::new(installation.pipeline()?, f64::from(sample_rate_hz));
     std::fs::create_dir_all(dir)
         .map_err(|error| anyhow!("{}: could not create the folder for the stems: {error}", dir.display()))?;
-    let mut writers = StemWriters::create(dir, stems, sample_rate_hz, format)?;
+    let mut writers = StemWriters::create(
+        dir,
+        stems,
+        WavSpec { sample_rate_hz, format, is_dithered: false, num_samples: reader.num_samples() },
+    )?;
 
     let name = song.file_name().unwrap_or_default().to_string_lossy();
     let bar = song_bar(&name, reader.estimated_num_samples());
@@ -178,14 +182,9 @@ struct StemWriters {
 }
 
 impl StemWriters {
-    fn create(
-        dir: &Path,
-        stems: &[(usize, String)],
-        sample_rate_hz: u32,
-        format: WavFormat,
-    ) -> Result<StemWriters, AudioError> {
+    fn create(dir: &Path, stems: &[(usize, String)], spec: WavSpec) -> Result<StemWriters, AudioError> {
         let create = |(stem_idx, name): &(usize, String)| {
-            Ok((*stem_idx, WavWriter::create(dir.join(format!("{name}.wav")), sample_rate_hz, format)?))
+            Ok((*stem_idx, WavWriter::create_with(dir.join(format!("{name}.wav")), spec)?))
         };
         Ok(StemWriters { writers: stems.iter().map(create).collect::<Result<_, _>>()?, result: Ok(()) })
     }

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn status(state: EngineState, late_hops: u64) -> EngineStatus {
-        EngineStatus { state, late_hops, load: 0.5 }
+        EngineStatus { state, late_hops, load: 0.5, is_overdue: false }
     }
 
     #[test]

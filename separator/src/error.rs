@@ -49,6 +49,12 @@ pub enum SeparatorError {
         /// The model.
         name: String,
     },
+    /// The model needs more latency than was reported to the host.
+    #[error("model '{name}' needs more latency than the host was told: switch the plugin off and on again to use it")]
+    NoRoomInPlan {
+        /// The model.
+        name: String,
+    },
     /// The operating system gives no thread.
     #[error("the worker thread cannot be started ({0}). Close other programs and try again")]
     Thread(std::io::Error),

@@ -1,24 +1,92 @@
-//! The latency: one function.
+//! The latency, and what it is made of: one plan for all the models that an instance may play.
 
 use crate::schedule::Schedule;
 use models::{Manifest, Transform};
 use slicqt::Timing;
 
-/// Length of the fade between stems and mix when the worker falls behind, in samples.
-pub(crate) const FADE_LEN: usize = 256;
+/// Blocks are rounded up to a power of two from here on, so that the latency is the same for all usual block sizes.
+const MIN_BLOCK_LEN: usize = 512;
+/// Fades are a quarter of a hop, within these bounds, in samples.
+const FADE_LENS: std::ops::RangeInclusive<usize> = 32..=256;
 
-/// By how many samples (of the host) the stems, and the mix aligned with them, lag behind the input: a job must fill
-/// (one hop), its stems need the slice that ends with it (one more hop, and what the resamplers wait for) and the slices
-/// that the network looks ahead (a hop each), the worker has a time budget of half a hop or one block, whichever is
-/// longer, and a fade of 256 samples must fit in should it miss it.
+/// One latency for several models: the largest that any of them needs. The others get the difference as time to
+/// compute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyPlan {
+    sample_rate_hz: f64,
+    max_block_len: usize,
+    latency_samples: usize,
+}
+
+impl LatencyPlan {
+    /// A plan for all of `manifests`, at the host's sample rate and for the longest block that it announces.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn new<'a>(
+        manifests: impl IntoIterator<Item = &'a Manifest>,
+        sample_rate_hz: f64,
+        max_block_len: usize,
+    ) -> Self {
+        let latency = |manifest| latency_samples(manifest, sample_rate_hz, max_block_len);
+        let latency_samples = manifests.into_iter().map(latency).max().unwrap_or(0);
+        LatencyPlan { sample_rate_hz, max_block_len, latency_samples }
+    }
+
+    /// The same plan with at least this latency: what a project was saved with, or a constant that the user asked for.
+    ///
+    /// # Realtime
+    /// Safe.
+    #[must_use]
+    pub fn at_least(self, latency_samples: usize) -> Self {
+        LatencyPlan { latency_samples: self.latency_samples.max(latency_samples), ..self }
+    }
+
+    /// By how many host samples everything that comes out lags behind what goes in, whatever model plays.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn latency_samples(&self) -> usize {
+        self.latency_samples
+    }
+
+    /// The host's sample rate.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn sample_rate_hz(&self) -> f64 {
+        self.sample_rate_hz
+    }
+
+    /// The longest block that the host announced.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn max_block_len(&self) -> usize {
+        self.max_block_len
+    }
+
+    /// Whether a model fits into the plan, so that it can be loaded while the latency stays.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn has_room_for(&self, manifest: &Manifest) -> bool {
+        latency_samples(manifest, self.sample_rate_hz, self.max_block_len) <= self.latency_samples
+    }
+}
+
+/// By how many samples (of the host) the stems of one model, and the mix aligned with them, lag behind the input: a job
+/// must fill (one hop), its stems need the rest of a slice and the slices that the network looks ahead (and what the
+/// resamplers wait for), the worker has a time budget of half a hop or one block, whichever is longer, and a fade must
+/// fit in should the worker miss it.
 ///
-/// `sample_rate_hz` and `max_block_len` are the host's. Constant as long as these and the model are.
+/// `sample_rate_hz` and `max_block_len` are the host's. Blocks are rounded up to 512, 1024, 2048, ...: the figure is the
+/// same for all usual block sizes.
 ///
 /// # Realtime
 /// Safe.
 pub fn latency_samples(manifest: &Manifest, sample_rate_hz: f64, max_block_len: usize) -> usize {
-    let schedule = schedule_of(manifest, sample_rate_hz);
-    latency_of(&schedule, max_block_len)
+    latency_of(&schedule_of(manifest, sample_rate_hz), max_block_len)
 }
 
 /// The time grid of a live stream.
@@ -54,7 +122,6 @@ fn transform_delay(manifest: &Manifest) -> usize {
 /// of job j begin at `j H - D`, where the oldest slice that adds to them is that of job `j - ceil(D / H)`. Together that
 /// is `2 ceil(D / H)` jobs, and the slices of look-ahead. Resamplers reach further back at both ends: the gap spoils the
 /// first samples of hop k too, and the stems of job j begin before `j H - D`.
-#[allow(dead_code, reason = "the engine drops the stems of these jobs")]
 pub(crate) fn preroll_jobs(manifest: &Manifest, schedule: &Schedule) -> u32 {
     let (delay, hop_len) = (transform_delay(manifest), manifest.hop_len);
     let (reach_in, reach_out) = schedule.reach();
@@ -69,7 +136,14 @@ pub(crate) fn latency_of(schedule: &Schedule, max_block_len: usize) -> usize {
 /// Samples between the one that completes a job and the first that cannot do without its stems: the worker's time, of
 /// which a whole number of blocks passes in any case, and a fade, which must begin before the stems run out.
 pub(crate) fn budget_of(schedule: &Schedule, max_block_len: usize) -> usize {
-    (schedule.max_job_len() as usize / 2).max(max_block_len) + FADE_LEN
+    let block_len = max_block_len.max(MIN_BLOCK_LEN);
+    let block_len = block_len.checked_next_power_of_two().unwrap_or(block_len);
+    (schedule.max_job_len() as usize / 2).max(block_len) + fade_len_of(schedule)
+}
+
+/// Length of the fade between stems and mix when the worker falls behind, and between two models, in host samples.
+pub(crate) fn fade_len_of(schedule: &Schedule) -> usize {
+    (schedule.max_job_len() as usize / 4).clamp(*FADE_LENS.start(), *FADE_LENS.end())
 }
 
 #[cfg(test)]
@@ -83,6 +157,16 @@ mod tests {
         assert_eq!(of(44_100.0, 8192), 9030 + 9030 + 8192 + 256);
         // 9829 host samples fill a job; waited for are (9029 + 39) 160/147 more, and half a kernel of 42.
         assert_eq!(of(48e3, 512), 9829 + (9869 + 42 + 1) + 4914 + 256);
+    }
+
+    #[test]
+    fn a_plain_stft_waits_for_its_slice_a_block_and_a_short_fade() {
+        let of = |block_len| latency_of(&Schedule::new(44_100.0, 44_100, 256, 768), block_len);
+        for block_len in [0, 1, 32, 64, 441, 512] {
+            assert_eq!(of(block_len), 256 + 768 + 512 + 64, "blocks of {block_len}");
+        }
+        assert_eq!(of(513), 256 + 768 + 1024 + 64);
+        assert_eq!(of(2048), 256 + 768 + 2048 + 64);
     }
 
     #[test]

@@ -50,7 +50,6 @@ impl Stream {
     }
 
     /// Whether nothing is left of what was heard: as long as silence goes in, silence comes out, and costs nothing.
-    #[allow(dead_code, reason = "the engine looks less often at streams that are settled")]
     pub fn is_settled(&self) -> bool {
         let is_silent = |resampling: &Resampling| resampling.from_model.iter().flatten().all(Resampler::is_silent);
         self.pipeline.is_settled() && self.resampling.as_ref().is_none_or(is_silent)

@@ -60,6 +60,28 @@ pub fn isolated_with_model(test: &str, model: &TestModel, body: impl FnOnce()) {
     isolated(test, &[(MODEL_VARIABLE, dir.as_os_str())], body);
 }
 
+/// The bundles of `format`, `clap` or `vst3`, once more, with these models by their names instead of the shipped ones;
+/// the path of the plugin in it.
+///
+/// # Panics
+/// When that fails.
+pub fn bundle_with_models(test: &str, format: &str, models: &[(&str, TestModel)]) -> PathBuf {
+    let (bundle, plugin, resources) = match format {
+        "clap" => (crate::places::clap().parent().expect("it lies in a folder").to_owned(), "Unbraid.clap", ""),
+        _ => (crate::places::vst3(), "", "Contents/Resources"),
+    };
+    let copy = scratch_dir(test).join(bundle.file_name().expect("a folder with a name"));
+    if std::env::var_os(CHILD_VARIABLE).is_none() {
+        copy_dir(&bundle, &copy);
+        let models_dir = copy.join(resources).join("models");
+        std::fs::remove_dir_all(&models_dir).expect("the bundle holds models");
+        for (name, model) in models {
+            model.write(&models_dir.join(name)).expect("the test model can be written");
+        }
+    }
+    copy.join(plugin)
+}
+
 /// An empty folder for `test`, below Cargo's target folder. Inside `isolated` it is left as it is.
 pub fn scratch_dir(test: &str) -> PathBuf {
     let dir = crate::places::target().join("tests").join(test.replace("::", "-"));

@@ -5,7 +5,7 @@ use std::iter::repeat;
 use tests::isolated::isolated_with_model;
 use tests::measure::{best_delay, delayed, excerpt, first_difference, power_db};
 use tests::places;
-use tests::signal::{Random, Stereo, noise};
+use tests::signal::{Random, Stereo, noise, silence};
 use tests::vst3_host::{Automation, Library, Mode, Outputs, Plugin};
 
 const RATE: f64 = 44_100.0;
@@ -148,6 +148,25 @@ fn rates_and_block_sizes_may_change_between_activations() {
             let rendered = plugin.render(&input, block_lens, &[], Outputs::Connected);
             assert!(is_the_delayed(&input, &rendered[0], latency), "{rate} Hz, blocks of up to {max_block_len}");
             assert_eq!(best_delay(&input, &rendered[1], latency, 8), latency, "{rate} Hz");
+            plugin.deactivate();
+        }
+    });
+}
+
+/// Hosts deactivate and activate for many reasons, and some never say that processing starts, which resets: what was
+/// played before is gone all the same.
+#[test]
+fn after_an_activation_nothing_of_before_is_heard() {
+    isolated_with_model("after_an_activation_nothing_of_before_is_heard", &TestModel::identity(), || {
+        let library = Library::load(&places::vst3());
+        let mut plugin = Plugin::new(&library, "Unbraid Multi-Out");
+        plugin.setup(Mode::Offline, RATE, 512);
+        for input in [noise(20_000, 1), silence(20_000)] {
+            plugin.activate_only();
+            let is_silent = input == silence(20_000);
+            for output in plugin.render(&input, repeat(512), &[], Outputs::Connected) {
+                assert!(!is_silent || output == silence(20_000), "something of before is heard");
+            }
             plugin.deactivate();
         }
     });

@@ -70,7 +70,7 @@ fn refusals() {
         (&["song.wav", "--transform", "bark:262:30000"], "30000"),
         (&["song.wav", "--stft=4096:1000"], "1000"),
         (&["nowhere.wav"], "nowhere.wav: could not open"),
-        (&["empty.wav"], "empty.wav: too short: expected at least one sample, got 0"),
+        (&["empty.wav"], "empty.wav: the file holds no samples"),
         (&["song.wav", "--start", "2"], "too short: --start 2 lies behind its end at 1.500 s"),
         (&["song.wav", "--seconds", "0"], "--seconds: expected a number above 0, got 0"),
         (&["song.wav", "--out", "no/such/folder.png"], "no/such/folder-design.png: could not write"),

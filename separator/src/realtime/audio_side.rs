@@ -1,21 +1,25 @@
 //! The audio thread's side.
 
 use super::{
-    collector::Collector,
+    clock::now_ns,
     delay_line::DelayLine,
-    dispatcher::Dispatcher,
-    job::PooledJob,
-    link::Link,
+    lane::AudioLane,
+    link::Patience,
+    pace::Pace,
     shared::{FAILED, RUNNING},
 };
-use crate::schedule::Schedule;
-use std::{cell::Cell, marker::PhantomData};
+use crate::{Stereo, latency::LatencyPlan};
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::{cell::Cell, marker::PhantomData, ops::Range};
 
-/// Lives on the audio thread: copies the mix into jobs for the worker and finished stems out of them.
+/// Lanes that may be on their way at once.
+const NUM_LANES_UNDER_WAY: usize = 4;
+
+/// Lives on the audio thread: copies the mix into jobs for the workers and finished stems out of them.
 ///
-/// Where stems are missing (the worker is late, still loads, has died, or there is none), each stem is a quarter of
-/// the delayed mix instead, after a fade of 256 samples: the stems still sum to the mix, gains act on its level, and
-/// muted stems take their quarter away. Late stems are dropped, so that everything stays aligned.
+/// Where stems are missing (a worker is late, the model still loads, has failed, or there is none), each stem is a quarter
+/// of the delayed mix instead, after a short fade: the stems still sum to the mix, gains act on its level, and muted stems
+/// take their quarter away. Late stems are dropped, so that everything stays aligned.
 ///
 /// Drop it on the main thread: that frees memory. It may move to the audio thread, but not be shared with it:
 ///
@@ -32,18 +36,39 @@ pub struct AudioSide {
     max_block_len: usize,
     /// `[channel]`
     delay_lines: [DelayLine; 2],
-    /// None: no worker, the mix passes through.
-    separation: Option<Separation>,
+    pace: Pace,
+    /// The lane that is heard. None: the mix passes through.
+    lane: Option<Box<AudioLane>>,
+    /// The lane that comes next, once it has stems to give.
+    next: Option<NextLane>,
+    /// A lane that nobody has taken back yet.
+    leaving: Option<Box<AudioLane>>,
+    rings: Option<LaneRings>,
+    /// `[stem][channel][sample]` of the next lane, one block.
+    next_stems: [Stereo; 4],
     /// `Send`, but not `Sync`.
     not_sync: PhantomData<Cell<()>>,
 }
 
-struct Separation {
-    schedule: Schedule,
-    link: Link,
-    dispatcher: Dispatcher,
-    collector: Collector,
-    epoch: u64,
+struct NextLane {
+    lane: Box<AudioLane>,
+    /// How much of it is heard, 0..=1.
+    presence: f32,
+}
+
+/// The audio side's ends of the rings that lanes come and go through.
+pub(crate) struct LaneRings {
+    incoming: Consumer<Box<AudioLane>>,
+    outgoing: Producer<Box<AudioLane>>,
+}
+
+impl LaneRings {
+    /// The audio side's ends, and the engine's.
+    pub fn new() -> (Self, Producer<Box<AudioLane>>, Consumer<Box<AudioLane>>) {
+        let (to_audio, incoming) = RingBuffer::new(NUM_LANES_UNDER_WAY);
+        let (outgoing, from_audio) = RingBuffer::new(NUM_LANES_UNDER_WAY);
+        (LaneRings { incoming, outgoing }, to_audio, from_audio)
+    }
 }
 
 /// What became of one block.
@@ -51,30 +76,22 @@ struct Separation {
 pub struct BlockStatus {
     /// Samples of the block whose stems were, in part or wholly, replaced by the mix.
     pub num_missing: usize,
-    /// Whether the worker runs: it is neither loading nor dead.
+    /// Whether a model is at work: it is neither loading nor has it failed.
     pub is_running: bool,
-    /// Whether the worker has died, or there is none.
+    /// Whether the model has failed, or there is none.
     pub has_failed: bool,
 }
 
 impl AudioSide {
-    pub(crate) fn new(
-        latency_samples: usize,
-        max_block_len: usize,
-        link: Link,
-        pool: Vec<PooledJob>,
-        schedule: Schedule,
-        stem_order: [usize; 4],
-    ) -> Self {
-        let (dispatcher, collector) = (Dispatcher::new(&schedule), Collector::new(pool, stem_order));
-        AudioSide {
-            separation: Some(Separation { schedule, link, dispatcher, collector, epoch: 0 }),
-            ..AudioSide::passthrough(latency_samples, max_block_len)
-        }
+    pub(crate) fn new(plan: &LatencyPlan, lane: Box<AudioLane>, rings: LaneRings) -> Self {
+        let mut audio_side = AudioSide::passthrough(plan.latency_samples(), plan.max_block_len());
+        let room = || vec![0.0; audio_side.max_block_len];
+        audio_side.next_stems = std::array::from_fn(|_| [room(), room()]);
+        audio_side.pace = Pace::new(plan.sample_rate_hz());
+        AudioSide { lane: Some(lane), rings: Some(rings), ..audio_side }
     }
 
-    /// An audio side without a worker, for when there is no model or no ONNX Runtime: it delays the mix, and each
-    /// stem is a quarter of it.
+    /// An audio side without a model: it delays the mix, and each stem is a quarter of it.
     ///
     /// # Realtime
     /// Not safe: allocates.
@@ -83,7 +100,12 @@ impl AudioSide {
             latency_samples,
             max_block_len: max_block_len.max(1),
             delay_lines: [DelayLine::new(latency_samples), DelayLine::new(latency_samples)],
-            separation: None,
+            pace: Pace::new(0.0),
+            lane: None,
+            next: None,
+            leaving: None,
+            rings: None,
+            next_stems: Default::default(),
             not_sync: PhantomData,
         }
     }
@@ -100,43 +122,96 @@ impl AudioSide {
     /// for bit what went in, and of the stems aligned with it: `[stem][channel][sample]`, stems as in
     /// [`STEMS`](super::STEMS).
     ///
-    /// `wait` is for offline renders only: then every stem is waited for, and the output does not depend on how the
-    /// stream is cut into blocks. A worker that is dead, or silent for half a minute, is not waited for.
+    /// It waits for stems as long as the samples delivered since the last reset are ahead of the wall clock, which a host
+    /// in real time never is: so a render that is faster than real time has every stem, whatever the host announces. With
+    /// `is_offline` it waits whatever the clock says, unless the worker is gone. What is waited for does not depend on how
+    /// the stream is cut into blocks.
     ///
     /// # Panics
     /// If the lengths differ.
     ///
     /// # Realtime
-    /// Safe, unless `wait` is set: no allocation, no lock, no system call.
+    /// Safe in real time: no allocation, no lock, no system call. It sleeps where it may wait.
     pub fn process_into(
         &mut self,
         input: [&[f32]; 2],
         delayed: [&mut [f32]; 2],
         stems: &mut [[&mut [f32]; 2]; 4],
-        wait: bool,
+        is_offline: bool,
     ) -> BlockStatus {
         let len = input[0].len();
         let lens_agree = input.iter().all(|channel| channel.len() == len)
             && delayed.iter().all(|channel| channel.len() == len)
             && stems.iter().flatten().all(|channel| channel.len() == len);
         assert!(lens_agree, "input, delayed and stems must have one length");
+        self.exchange_lanes();
         let mut num_missing = 0;
         // Longer blocks than announced in parts: the pool is as large as the announced ones need.
         for start in (0..len).step_by(self.max_block_len) {
             let part = start..len.min(start + self.max_block_len);
             let input = input.map(|channel| &channel[part.clone()]);
-            let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[part.clone()]));
             for channel in 0..2 {
                 self.delay_lines[channel].process_into(input[channel], &mut delayed[channel][part.clone()]);
             }
             let mix = [&delayed[0][part.clone()], &delayed[1][part.clone()]];
-            num_missing += match &mut self.separation {
-                Some(separation) => separation.process_into(input, mix, &mut stems, self.latency_samples, wait),
-                None => share_out(mix, &mut stems),
-            };
+            let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[part.clone()]));
+            num_missing += self.separate_into(input, mix, &mut stems, is_offline);
         }
-        let state = self.separation.as_ref().map_or(FAILED, |separation| separation.link.shared.state());
+        let state = self.lane.as_ref().map_or(FAILED, |lane| lane.shared().state());
         BlockStatus { num_missing, is_running: state == RUNNING, has_failed: state == FAILED }
+    }
+
+    fn separate_into(
+        &mut self,
+        input: [&[f32]; 2],
+        mix: [&[f32]; 2],
+        stems: &mut [[&mut [f32]; 2]; 4],
+        is_offline: bool,
+    ) -> usize {
+        let Some(lane) = &mut self.lane else { return share_out(mix, stems) };
+        let len = mix[0].len();
+        let now = now_ns();
+        let wait_end = self.pace.begin_block(now, len);
+        let patience = if is_offline { Patience::Offline } else { Patience::Until(wait_end) };
+        let mut num_missing = lane.process_into(input, mix, stems, now, patience);
+        if let Some(next) = &mut self.next {
+            let mut next_stems =
+                self.next_stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
+            // It cannot give stems before it has heard enough; from then on nothing of it is missing.
+            let was_present = next.lane.is_present();
+            next.lane.process_into(input, mix, &mut next_stems, now, patience);
+            if was_present {
+                num_missing = num_missing.min(next.cross_fade(&next_stems, stems));
+            }
+            if next.presence == 1.0 {
+                self.finish_exchange();
+            }
+        }
+        self.pace.end_block(now_ns());
+        num_missing
+    }
+
+    /// Takes a new lane in and gives an old one back, if there are any.
+    fn exchange_lanes(&mut self) {
+        let Some(rings) = &mut self.rings else { return };
+        if let Some(lane) = self.leaving.take()
+            && let Err(rtrb::PushError::Full(lane)) = rings.outgoing.push(lane)
+        {
+            self.leaving = Some(lane);
+        }
+        if self.leaving.is_none()
+            && self.next.is_none()
+            && let Ok(lane) = rings.incoming.pop()
+        {
+            self.next = Some(NextLane { lane, presence: 0.0 });
+        }
+    }
+
+    /// The next lane is the one that is heard.
+    fn finish_exchange(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.leaving = self.lane.replace(next.lane);
+        }
     }
 
     /// Forgets everything that was heard: what comes out afterwards is what a new audio side would give.
@@ -145,45 +220,32 @@ impl AudioSide {
     /// Safe: no allocation, no lock, no system call.
     pub fn reset(&mut self) {
         self.delay_lines.iter_mut().for_each(DelayLine::reset);
-        if let Some(Separation { schedule, link, dispatcher, collector, epoch }) = &mut self.separation {
-            *epoch += 1;
-            link.shared.set_epoch(*epoch);
-            let job_at_hand = dispatcher.reset(schedule);
-            collector.reset(*epoch, job_at_hand);
+        self.pace.reset();
+        self.exchange_lanes();
+        // Nothing is heard that could jump.
+        self.finish_exchange();
+        if let Some(lane) = &mut self.lane {
+            lane.reset();
         }
     }
 }
 
-impl Separation {
-    fn process_into(
-        &mut self,
-        input: [&[f32]; 2],
-        mix: [&[f32]; 2],
-        stems: &mut [[&mut [f32]; 2]; 4],
-        latency_samples: usize,
-        wait: bool,
-    ) -> usize {
-        let Separation { schedule, link, dispatcher, collector, .. } = self;
-        dispatcher.take(input, schedule, link, |link| {
-            loop {
-                let job = collector.free_job(link);
-                if job.is_some() || !wait || !link.wait_for_result() {
-                    return job;
-                }
+impl NextLane {
+    /// Fades from `stems` to this lane's. Returns how many samples are not wholly its own.
+    fn cross_fade(&mut self, own: &[[&mut [f32]; 2]; 4], stems: &mut [[&mut [f32]; 2]; 4]) -> usize {
+        let step = 1.0 / self.lane.fade_len() as f32;
+        let len = stems[0][0].len();
+        let num_faded = ((1.0 - self.presence) / step).ceil() as usize;
+        let faded: Range<usize> = 0..num_faded.min(len);
+        for (stem, own) in stems.iter_mut().flatten().zip(own.iter().flatten()) {
+            for idx in faded.clone() {
+                let presence = (self.presence + (idx + 1) as f32 * step).min(1.0);
+                stem[idx] += presence * (own[idx] - stem[idx]);
             }
-        });
-        collector.collect(link);
-        let end = dispatcher.position() - latency_samples as i64;
-        if wait {
-            let needed = collector.job_needed_for(end, schedule).min(dispatcher.last_sent());
-            while collector.last_received() < needed && link.wait_for_result() {
-                collector.collect(link);
-            }
+            stem[faded.end..].copy_from_slice(&own[faded.end..]);
         }
-        let start = end - mix[0].len() as i64;
-        let num_missing = collector.give_into(start, mix, stems, schedule, link);
-        link.shared.set_output_end(end);
-        num_missing
+        self.presence = if num_faded <= len { 1.0 } else { self.presence + len as f32 * step };
+        faded.len()
     }
 }
 

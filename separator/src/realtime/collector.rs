@@ -4,8 +4,8 @@ use super::{
     job::{Job, PooledJob},
     link::Link,
 };
-use crate::{latency::FADE_LEN, schedule::Schedule};
-use std::collections::VecDeque;
+use crate::{latency::fade_len_of, schedule::Schedule};
+use std::{collections::VecDeque, ops::Range, sync::atomic::Ordering};
 
 /// What every stem is where the stems are missing: an equal share of the mix.
 const SHARE: f32 = 0.25;
@@ -19,33 +19,44 @@ pub(crate) struct Collector {
     epoch: u64,
     /// Index of the last result that came; -1 before the first.
     last_received: i64,
-    /// The job whose stems are given out now. Job -1 is the silence before the stream; it needs no result.
+    /// The job whose stems are given out now. Job -1 is what lies before the stream; it needs no result.
     job_idx: i64,
+    /// Whether music came before job 0, whose stems nobody knows: the lane was added while others played.
+    begins_in_music: bool,
+    /// Fade between stems and mix, in samples.
+    fade_len: usize,
     /// How much of the stems is heard, 0..=1; the rest is the mix.
     presence: f32,
-    /// Whether stems of some job have been heard since the engine started.
+    /// Whether stems of some job have been heard since the lane was made.
     has_begun: bool,
-    /// For each stem, which stem of the model it is.
-    stem_order: [usize; 4],
+    /// Whether the current job was already counted as late.
+    is_counted: bool,
 }
 
 impl Collector {
-    pub fn new(pool: Vec<PooledJob>, stem_order: [usize; 4]) -> Self {
+    pub fn new(pool: Vec<PooledJob>, schedule: &Schedule, begins_in_music: bool) -> Self {
         Collector {
             results: VecDeque::with_capacity(pool.len()),
             free: pool,
             epoch: 0,
             last_received: -1,
             job_idx: -1,
-            presence: 1.0,
+            begins_in_music,
+            fade_len: fade_len_of(schedule),
+            presence: if begins_in_music { 0.0 } else { 1.0 },
             has_begun: false,
-            stem_order,
+            is_counted: false,
         }
     }
 
     /// Index of the last result that came.
     pub fn last_received(&self) -> i64 {
         self.last_received
+    }
+
+    /// Whether nothing but stems is heard.
+    pub fn is_present(&self) -> bool {
+        self.presence == 1.0
     }
 
     /// Takes what the worker has sent.
@@ -55,8 +66,12 @@ impl Collector {
     pub fn collect(&mut self, link: &mut Link) {
         while let Ok(job) = link.from_worker.pop() {
             link.gave_up = false;
-            if job.epoch == self.epoch {
+            let is_current = job.epoch == self.epoch;
+            if is_current {
                 self.last_received = job.idx;
+            }
+            // Those that come after their time are free at once: a render that waits for a free job would wait for ever.
+            if is_current && job.idx >= self.job_idx {
                 self.results.push_back(job);
             } else {
                 self.free.push(job);
@@ -78,7 +93,7 @@ impl Collector {
     /// Index of the job whose result must be there so that nothing fades out before `end`.
     pub fn job_needed_for(&self, end: i64, schedule: &Schedule) -> i64 {
         let mut job_idx = self.job_idx;
-        while schedule.stems_end(job_idx) < end + FADE_LEN as i64 {
+        while schedule.stems_end(job_idx) < end + self.fade_len as i64 {
             job_idx += 1;
         }
         job_idx
@@ -101,7 +116,8 @@ impl Collector {
         let mut position = start;
         let mut num_missing = 0;
         while position < end {
-            self.advance_to(position, schedule, link);
+            self.advance_to(position, schedule);
+            self.count_late(link);
             let part_end = end.min(schedule.stems_end(self.job_idx));
             let part = (position - start) as usize..(part_end - start) as usize;
             num_missing += self.give_part(position, part, mix, stems, schedule);
@@ -111,21 +127,25 @@ impl Collector {
     }
 
     /// Leaves the jobs that end at or before `position` behind.
-    fn advance_to(&mut self, position: i64, schedule: &Schedule, link: &Link) {
+    fn advance_to(&mut self, position: i64, schedule: &Schedule) {
         while schedule.stems_end(self.job_idx) <= position {
             self.job_idx += 1;
-            while self.results.front().is_some_and(|job| job.idx < self.job_idx) {
-                self.free.extend(self.results.pop_front());
-            }
-            if self.current().is_some() {
-                self.has_begun = true;
-            } else if self.has_begun {
-                link.shared.late_hops.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            }
+            self.is_counted = false;
         }
         // A result may have come after its time had begun, and after it had passed.
         while self.results.front().is_some_and(|job| job.idx < self.job_idx) {
             self.free.extend(self.results.pop_front());
+        }
+    }
+
+    /// A hop is late if any sample of it is given without its stems; it counts once. Before the first stems of a lane
+    /// nothing is late: its model may still be loading.
+    fn count_late(&mut self, link: &Link) {
+        if self.current().is_some() {
+            self.has_begun = true;
+        } else if self.has_begun && !self.is_counted && self.job_idx >= 0 {
+            self.is_counted = true;
+            link.shared.late_hops.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -138,6 +158,10 @@ impl Collector {
     fn known_end(&self, position: i64, schedule: &Schedule) -> i64 {
         let (mut end, mut job_idx) = (position, self.job_idx);
         if job_idx == -1 {
+            if self.begins_in_music {
+                return position;
+            }
+            // Silence: stems that are 0 are right.
             (end, job_idx) = (schedule.stems_end(-1), 0);
         }
         for job in self.results.iter().take_while(|job| job.has_stems) {
@@ -153,25 +177,40 @@ impl Collector {
     fn give_part(
         &mut self,
         position: i64,
-        part: std::ops::Range<usize>,
+        part: Range<usize>,
         mix: [&[f32]; 2],
         stems: &mut [[&mut [f32]; 2]; 4],
         schedule: &Schedule,
     ) -> usize {
-        // How many samples the stems will last.
+        // How many samples the stems will last: a fade must begin before they run out, not when they have.
         let supply = self.known_end(position, schedule) - position;
+        let offset = (position - schedule.stems_end(self.job_idx - 1).min(position)) as usize;
+        let len = part.len();
+        let source = self.results.front().filter(|job| job.idx == self.job_idx && job.has_stems);
+        if self.presence == 1.0 && supply >= (len + self.fade_len) as i64 {
+            for (stem_idx, stem) in stems.iter_mut().enumerate() {
+                for channel in 0..2 {
+                    match source {
+                        Some(job) => {
+                            stem[channel][part.clone()].copy_from_slice(&job.stems[stem_idx][channel][offset..][..len])
+                        }
+                        None => stem[channel][part.clone()].fill(0.0),
+                    }
+                }
+            }
+            return 0;
+        }
         let mut presence = self.presence;
         let mut num_missing = 0;
-        let offset = (position - schedule.stems_end(self.job_idx - 1).min(position)) as usize;
-        let source = self.current();
         for (sample, ahead) in part.clone().zip(0..) {
             // Fades in as fast as it may, and out in time before the stems run out.
-            let limit = (supply - ahead).clamp(0, FADE_LEN as i64) as f32 / FADE_LEN as f32;
-            presence = (presence + 1.0 / FADE_LEN as f32).min(limit);
+            let fade_len = self.fade_len as f32;
+            let limit = (supply - ahead).clamp(0, self.fade_len as i64) as f32 / fade_len;
+            presence = (presence + 1.0 / fade_len).min(limit);
             num_missing += usize::from(presence < 1.0);
-            for (stem, &model_stem) in stems.iter_mut().zip(&self.stem_order) {
+            for (stem_idx, stem) in stems.iter_mut().enumerate() {
                 for channel in 0..2 {
-                    let separated = source.map_or(0.0, |job| job.stems[model_stem][channel][offset + ahead as usize]);
+                    let separated = source.map_or(0.0, |job| job.stems[stem_idx][channel][offset + ahead as usize]);
                     stem[channel][sample] = if presence == 1.0 {
                         separated
                     } else {
@@ -194,6 +233,8 @@ impl Collector {
         self.free.extend(self.results.drain(..));
         self.last_received = -1;
         self.job_idx = -1;
+        self.begins_in_music = false;
         self.presence = 1.0;
+        self.is_counted = false;
     }
 }

@@ -31,7 +31,8 @@ impl Dispatcher {
         self.last_sent
     }
 
-    /// Takes a block; `free_job` gives an empty job of the current epoch, if there is one.
+    /// Takes a block; `free_job` gives an empty job of the current epoch, if there is one. Jobs that are sent must be
+    /// back at `due_ns`.
     ///
     /// # Realtime
     /// Safe, if `free_job` is.
@@ -40,6 +41,7 @@ impl Dispatcher {
         mut input: [&[f32]; 2],
         schedule: &Schedule,
         link: &mut Link,
+        due_ns: i64,
         mut free_job: impl FnMut(&mut Link) -> Option<PooledJob>,
     ) {
         while !input[0].is_empty() {
@@ -58,7 +60,8 @@ impl Dispatcher {
             input = input.map(|channel| &channel[num_samples..]);
             self.position += num_samples as i64;
             if self.position == self.job_end {
-                if let Some(job) = self.filling.take() {
+                if let Some(mut job) = self.filling.take() {
+                    job.due_ns = due_ns;
                     self.last_sent = self.job_idx;
                     // There is room for every job of the pool.
                     let _ = link.to_worker.push(job);

@@ -1,26 +1,32 @@
-//! The main thread's side: starts and ends the worker, and knows how it is doing.
+//! The main thread's side of one instance: loads models behind the music, and knows how the separation is doing.
 
 use super::{
-    STEMS,
-    audio_side::AudioSide,
-    job::Job,
-    link::Link,
-    shared::{EngineState, LOADING, RUNNING, Shared},
-    worker::{NUM_PREROLL_JOBS, Worker},
+    audio_side::{AudioSide, LaneRings},
+    clock::now_ns,
+    lane::AudioLane,
+    library,
+    pool::{Pool, internal_error},
+    shared::{EngineState, LaneShared, RUNNING},
+    stem_map::stem_map,
+    worker_lane::{WorkerEnds, WorkerLane},
 };
 use crate::{
     Pipeline, Runtime, SeparatorError,
-    latency::{budget_of, latency_of, schedule_of},
-    schedule::Schedule,
+    latency::{LatencyPlan, preroll_jobs, schedule_of},
     stream::Stream,
 };
 use models::Model;
-use rtrb::RingBuffer;
+use rtrb::{Consumer, Producer};
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    thread,
+    time::Duration,
 };
+
+/// A job that is so much too late is overdue.
+const OVERDUE_NS: i64 = 3_000_000_000;
 
 /// What the host says before it activates a plugin.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,157 +37,274 @@ pub struct EngineConfig {
     pub max_block_len: usize,
 }
 
-/// How the worker is doing.
+/// Where ONNX Runtime comes from. Opening it takes a while: given as a path, that happens beside the host's threads.
+#[derive(Clone)]
+pub enum RuntimeSource {
+    /// It is loaded.
+    Loaded(Arc<Runtime>),
+    /// To be loaded from this library.
+    Path(PathBuf),
+}
+
+impl From<Arc<Runtime>> for RuntimeSource {
+    fn from(runtime: Arc<Runtime>) -> Self {
+        RuntimeSource::Loaded(runtime)
+    }
+}
+
+impl From<PathBuf> for RuntimeSource {
+    fn from(path: PathBuf) -> Self {
+        RuntimeSource::Path(path)
+    }
+}
+
+/// How the separation is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineStatus {
-    /// What it is doing.
+    /// Of the model that was chosen last.
     pub state: EngineState,
-    /// Hops whose stems did not come in time and were replaced by the mix, since the first stems came.
+    /// Hops whose stems did not come in time and were replaced by the mix, since the engine was started.
     pub late_hops: u64,
     /// Time that the worker needs over the time that it has, averaged over the last ten hops or so: 1 is too much.
     pub load: f32,
+    /// A job should have been done seconds ago. It ends when the job ends.
+    pub is_overdue: bool,
 }
 
-/// Owns the worker thread. Dropping it ends the thread.
+/// Owns the lanes of one instance. Dropping it takes milliseconds, whatever goes on: a model that is still being
+/// opened, or a job that is being computed, is finished and freed by its own thread.
 pub struct Engine {
-    shared: Arc<Shared>,
-    worker: Option<JoinHandle<()>>,
-    pulse: Mutex<Pulse>,
+    pool: Arc<Pool>,
+    plan: LatencyPlan,
+    control: Arc<Mutex<Control>>,
+}
+
+struct Control {
+    /// New lanes on their way to the audio thread.
+    to_audio: Producer<Box<AudioLane>>,
+    /// Old ones on their way back.
+    from_audio: Consumer<Box<AudioLane>>,
+    /// The lane that is heard, or was put there last.
+    heard: Arc<LaneShared>,
+    /// The lane that is being loaded, or has failed to.
+    chosen: Arc<LaneShared>,
+    /// Late hops of lanes that are gone.
+    late_hops: u64,
 }
 
 impl Engine {
-    /// Starts a worker and returns at once: the worker opens the model by itself, and the mix passes through
-    /// meanwhile (watch [`status`](Self::status)).
+    /// Starts an engine for one model and returns at once: the model is opened by a thread of its own, and the mix passes
+    /// through meanwhile (watch [`status`](Self::status)). Whether the graph is the one that the manifest was written for
+    /// is checked there too.
     ///
     /// # Errors
-    /// [`SeparatorError::Model`] if the model's stems are not [`STEMS`], in any order;
-    /// [`SeparatorError::ForFilesOnly`]; [`SeparatorError::Thread`].
-    /// What is found out later is [`EngineState::Failed`].
+    /// [`SeparatorError::ForFilesOnly`]; [`SeparatorError::Thread`]. What is found out later is [`EngineState::Failed`].
     ///
     /// # Realtime
-    /// Not safe: allocates, starts a thread.
+    /// Not safe: allocates, starts threads.
     pub fn start(
-        runtime: Arc<Runtime>,
+        runtime: impl Into<RuntimeSource>,
         model: &Model,
         config: &EngineConfig,
     ) -> Result<(Engine, AudioSide), SeparatorError> {
-        let manifest = &model.manifest;
-        if manifest.offline.is_some() {
-            return Err(SeparatorError::ForFilesOnly { name: manifest.name.clone() });
-        }
-        let stem_order = stem_order(model)?;
-        let schedule = schedule_of(manifest, config.sample_rate_hz);
-        let num_jobs = pool_len(&schedule, config.max_block_len);
-        let (to_worker, jobs) = RingBuffer::new(num_jobs);
-        let (results, from_worker) = RingBuffer::new(num_jobs);
-        let pool = (0..num_jobs).map(|_| Box::new(Job::new(schedule.max_job_len() as usize))).collect();
-        let shared = Arc::new(Shared::new());
-        let num_preroll_jobs = NUM_PREROLL_JOBS + manifest.look_ahead_slices as u32;
-        let sample_rate_hz = config.sample_rate_hz;
-        let worker = Worker { shared: shared.clone(), jobs, results, sample_rate_hz, num_preroll_jobs };
-        let (model, worker_schedule) = (model.clone(), schedule.clone());
-        let open = move || Ok(Stream::new(Pipeline::new(&runtime, &model)?, worker_schedule));
-        let thread = thread::Builder::new().name("unbraid-worker".into()).spawn(move || worker.run(open));
-        let thread = thread.map_err(SeparatorError::Thread)?;
-        let link =
-            Link { to_worker, from_worker, shared: shared.clone(), worker: thread.thread().clone(), gave_up: false };
-        let latency = latency_of(&schedule, config.max_block_len);
-        let audio_side = AudioSide::new(latency, config.max_block_len, link, pool, schedule, stem_order);
-        Ok((Engine { shared, worker: Some(thread), pulse: Mutex::new(Pulse::new()) }, audio_side))
+        let plan = LatencyPlan::new([&model.manifest], config.sample_rate_hz, config.max_block_len);
+        Engine::start_with_plan(runtime, model, plan)
     }
 
-    /// How the worker is doing. Ask now and then: a worker that gave no sign of life over six calls and three seconds
-    /// (its thread was ended from outside, or hangs) counts as failed from then on.
+    /// The same at the latency of a plan, which other models have room in: see [`choose`](Self::choose).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     ///
     /// # Realtime
-    /// Not safe: may lock and allocate.
+    /// Not safe: allocates, starts threads.
+    pub fn start_with_plan(
+        runtime: impl Into<RuntimeSource>,
+        model: &Model,
+        plan: LatencyPlan,
+    ) -> Result<(Engine, AudioSide), SeparatorError> {
+        check_is_live(model)?;
+        let pool = Pool::get().map_err(SeparatorError::Thread)?;
+        let schedule = schedule_of(&model.manifest, plan.sample_rate_hz());
+        let (lane, ends) = AudioLane::new(&schedule, &plan, pool.wake(), false);
+        let shared = ends.shared.clone();
+        let (rings, to_audio, from_audio) = LaneRings::new();
+        let audio_side = AudioSide::new(&plan, Box::new(lane), rings);
+        let control = Control { to_audio, from_audio, heard: shared.clone(), chosen: shared, late_hops: 0 };
+        let engine = Engine { pool, plan, control: Arc::new(Mutex::new(control)) };
+        engine.load(runtime.into(), model, ends, |_| ())?;
+        Ok((engine, audio_side))
+    }
+
+    /// Loads another model behind the music: when it is ready, the stems cross-fade to it. Until then, and if it cannot be
+    /// opened, the model before goes on.
+    ///
+    /// # Errors
+    /// [`SeparatorError::ForFilesOnly`]; [`SeparatorError::NoRoomInPlan`] if it needs more latency than the plan has: then
+    /// the host must activate the plugin anew; [`SeparatorError::Thread`].
+    ///
+    /// # Realtime
+    /// Not safe: allocates, starts a thread.
+    pub fn choose(&self, runtime: impl Into<RuntimeSource>, model: &Model) -> Result<(), SeparatorError> {
+        check_is_live(model)?;
+        if !self.plan.has_room_for(&model.manifest) {
+            return Err(SeparatorError::NoRoomInPlan { name: model.manifest.name.clone() });
+        }
+        let schedule = schedule_of(&model.manifest, self.plan.sample_rate_hz());
+        let (lane, ends) = AudioLane::new(&schedule, &self.plan, self.pool.wake(), true);
+        {
+            let mut control = lock(&self.control);
+            control.tidy();
+            // One that is still being loaded is not wanted any more.
+            if !Arc::ptr_eq(&control.chosen, &control.heard) {
+                control.chosen.stop.store(true, Ordering::Release);
+            }
+            control.chosen = ends.shared.clone();
+        }
+        let (mut lane, shared) = (Some(Box::new(lane)), ends.shared.clone());
+        self.load(runtime.into(), model, ends, move |control| {
+            if let Some(lane) = lane.take()
+                && Arc::ptr_eq(&control.chosen, &shared)
+                && control.to_audio.push(lane).is_ok()
+            {
+                control.heard = shared.clone();
+            }
+        })
+    }
+
+    /// Opens the model on a thread of its own and gives its lane to the pool.
+    fn load(
+        &self,
+        runtime: RuntimeSource,
+        model: &Model,
+        ends: WorkerEnds,
+        mut when_ready: impl FnMut(&mut Control) + Send + 'static,
+    ) -> Result<(), SeparatorError> {
+        let (pool, plan, model) = (self.pool.clone(), self.plan.clone(), model.clone());
+        let control = Arc::downgrade(&self.control);
+        // Nobody waits for the loader, so it may outlive the plugin, and must not find its code unloaded. Not in `drop`:
+        // the loader may hold the dynamic linker's lock by then.
+        library::pin();
+        let loader = thread::Builder::new().name("unbraid-loader".into()).spawn(move || {
+            let shared = ends.shared.clone();
+            let open = AssertUnwindSafe(|| open(runtime, &model, ends, &plan));
+            match catch_unwind(open) {
+                Ok(Ok(lane)) => {
+                    if shared.stop.load(Ordering::Acquire) {
+                        return;
+                    }
+                    shared.set_running();
+                    pool.add(lane);
+                    if let Some(control) = control.upgrade() {
+                        when_ready(&mut lock(&control));
+                    }
+                }
+                Ok(Err(error)) => shared.set_failed(error.to_string()),
+                Err(panic) => shared.set_failed(internal_error(&*panic)),
+            }
+        });
+        loader.map(|_| ()).map_err(SeparatorError::Thread)
+    }
+
+    /// The latency that all of its models share.
+    pub fn plan(&self) -> &LatencyPlan {
+        &self.plan
+    }
+
+    /// How the separation is doing. Also frees what the audio thread has let go of: ask now and then.
+    ///
+    /// # Realtime
+    /// Not safe: locks, frees memory.
     pub fn status(&self) -> EngineStatus {
-        let is_silent = self.pulse.lock().unwrap_or_else(PoisonError::into_inner).is_silent(&self.shared);
-        if is_silent && self.shared.state() == RUNNING {
-            self.shared.set_failed(
-                "the separation's thread gives no sign of life. Deactivate and activate the plugin to start it again, \
-                 and please report this"
+        let mut control = lock(&self.control);
+        control.tidy();
+        if self.pool.is_dead() && control.heard.state() == RUNNING {
+            control.heard.set_failed(
+                "the separation's threads are gone. Deactivate and activate the plugin to start them again, and please \
+                 report this"
                     .to_owned(),
             );
         }
+        let heard = &control.heard;
         EngineStatus {
-            state: self.shared.engine_state(),
-            late_hops: self.shared.late_hops.load(Ordering::Relaxed),
-            load: f32::from_bits(self.shared.load.load(Ordering::Relaxed)),
+            state: control.chosen.engine_state(),
+            late_hops: control.late_hops + heard.late_hops.load(Ordering::Relaxed),
+            load: f32::from_bits(heard.load.load(Ordering::Relaxed)),
+            is_overdue: now_ns().saturating_sub(heard.job_due_ns.load(Ordering::Relaxed)) > OVERDUE_NS,
         }
     }
 
-    /// Test hook: the worker panics at its next job.
+    /// Tells whether the plugin is activated. While no instance is, no thread of ours wakes up.
+    ///
+    /// # Realtime
+    /// Not safe: locks, wakes threads.
+    pub fn set_active(&self, is_active: bool) {
+        let control = lock(&self.control);
+        for lane in [&control.heard, &control.chosen] {
+            lane.is_active.store(is_active, Ordering::Release);
+        }
+        self.pool.wake().wake();
+    }
+
+    /// Test hook: the next job panics.
     #[doc(hidden)]
     pub fn kill_worker(&self) {
-        self.shared.kill.store(true, Ordering::Release);
+        lock(&self.control).heard.kill.store(true, Ordering::Release);
     }
 
     /// Test hook: every job takes so much longer.
     #[doc(hidden)]
     pub fn delay_jobs(&self, delay: Duration) {
-        self.shared.job_delay_us.store(delay.as_micros() as u64, Ordering::Release);
+        lock(&self.control).heard.job_delay_us.store(delay.as_micros() as u64, Ordering::Release);
     }
 }
 
-/// When the worker was last seen alive. Calls are counted beside the time, so that a process that slept as a whole
-/// is not taken for a dead worker.
-struct Pulse {
-    beats: u64,
-    since: Instant,
-    num_calls: u32,
-}
-
-impl Pulse {
-    const MAX_SILENCE: Duration = Duration::from_secs(3);
-    const MAX_CALLS: u32 = 6;
-
-    fn new() -> Self {
-        Pulse { beats: 0, since: Instant::now(), num_calls: 0 }
-    }
-
-    fn is_silent(&mut self, shared: &Shared) -> bool {
-        let beats = shared.beats.load(Ordering::Relaxed);
-        if beats != self.beats || shared.state() == LOADING {
-            *self = Pulse { beats, ..Pulse::new() };
+impl Control {
+    /// Frees lanes that the audio thread has let go of.
+    fn tidy(&mut self) {
+        while let Ok(lane) = self.from_audio.pop() {
+            self.late_hops += lane.shared().late_hops.load(Ordering::Relaxed);
+            lane.shared().stop.store(true, Ordering::Release);
         }
-        self.num_calls += 1;
-        self.num_calls > Self::MAX_CALLS && self.since.elapsed() > Self::MAX_SILENCE
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        if let Some(worker) = self.worker.take() {
-            if self.pulse.get_mut().unwrap_or_else(PoisonError::into_inner).is_silent(&self.shared) {
-                return; // a thread that hangs, or is gone without a trace, cannot be waited for
-            }
-            worker.thread().unpark();
-            // A panic was already caught and reported by the worker itself.
-            let _ = worker.join();
+        let mut control = lock(&self.control);
+        control.tidy();
+        for lane in [&control.heard, &control.chosen] {
+            lane.stop.store(true, Ordering::Release);
         }
+        drop(control);
+        self.pool.wake().wake();
     }
 }
 
-/// Jobs that can be under way at once (one filling, those that wait for the worker or for their time, those that one
-/// block completes), and as many again for a stream that was left by a reset.
-fn pool_len(schedule: &Schedule, max_block_len: usize) -> usize {
-    let waiting = schedule.max_job_len() as usize + budget_of(schedule, max_block_len) + max_block_len;
-    2 * (waiting.div_ceil(schedule.min_job_len() as usize) + 2)
+fn open(
+    runtime: RuntimeSource,
+    model: &Model,
+    ends: WorkerEnds,
+    plan: &LatencyPlan,
+) -> Result<WorkerLane, SeparatorError> {
+    let runtime = match runtime {
+        RuntimeSource::Loaded(runtime) => runtime,
+        RuntimeSource::Path(path) => Runtime::load(&path)?,
+    };
+    let rate_hz = plan.sample_rate_hz();
+    let schedule = schedule_of(&model.manifest, rate_hz);
+    let preroll = preroll_jobs(&model.manifest, &schedule);
+    let stream = Stream::new(Pipeline::new(&runtime, model)?, schedule);
+    Ok(WorkerLane::new(ends, stream, stem_map(&model.manifest.stems), rate_hz, preroll))
 }
 
-/// For each of [`STEMS`], which stem of the model it is.
-fn stem_order(model: &Model) -> Result<[usize; 4], SeparatorError> {
-    let stems = &model.manifest.stems;
-    let mut order = [0; 4];
-    for (idx, name) in order.iter_mut().zip(STEMS) {
-        match stems.iter().position(|stem| stem == name) {
-            Some(position) if stems.len() == STEMS.len() => *idx = position,
-            _ => {
-                return Err(model.field_error("stems", format!("{STEMS:?} in any order"), format!("{stems:?}")).into());
-            }
-        }
+fn check_is_live(model: &Model) -> Result<(), SeparatorError> {
+    match model.manifest.offline {
+        Some(_) => Err(SeparatorError::ForFilesOnly { name: model.manifest.name.clone() }),
+        None => Ok(()),
     }
-    Ok(order)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

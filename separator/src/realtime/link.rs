@@ -1,42 +1,67 @@
-//! The audio side's end of the rings.
+//! The audio side's end of a lane's rings, and how long it may wait there.
 
 use super::{
+    clock::now_ns,
     job::PooledJob,
-    shared::{FAILED, Shared},
+    pool::Wake,
+    shared::{FAILED, LOADING, LaneShared},
 };
 use rtrb::{Consumer, Producer};
-use std::{
-    sync::Arc,
-    thread::{self, Thread},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, thread, time::Duration};
 
-/// How long an offline render waits for one result before it takes the worker for dead.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an offline render waits for one result of a worker that is at work.
+const JOB_PATIENCE_NS: i64 = 120_000_000_000;
+/// The same while the model is being opened: large graphs on slow disks take their time.
+const LOADING_PATIENCE_NS: i64 = 600_000_000_000;
+/// Between two looks at the ring.
+const LOOK: Duration = Duration::from_micros(50);
+
+/// Until when the audio thread may wait for stems.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// As long as the host is ahead of the wall clock; nothing at all if that time has passed.
+    Until(i64),
+    /// The host says that it renders offline: until the stems come, or the worker is gone.
+    Offline,
+}
 
 pub(crate) struct Link {
     pub to_worker: Producer<PooledJob>,
     pub from_worker: Consumer<PooledJob>,
-    pub shared: Arc<Shared>,
-    /// To wake it up, in offline renders only.
-    pub worker: Thread,
-    /// The worker was silent for too long; it is not waited for again until it sends something.
+    pub shared: Arc<LaneShared>,
+    pub wake: Wake,
+    /// An offline render has given this lane up until something comes again.
     pub gave_up: bool,
 }
 
 impl Link {
-    /// Offline renders only: sleeps until the worker sends something. False if it never will.
-    pub fn wait_for_result(&mut self) -> bool {
-        let start = Instant::now();
+    /// Sleeps until a worker sends something. False if it may not wait (any longer), or if nothing will ever come.
+    ///
+    /// # Realtime
+    /// Safe if `patience` has run out: then it reads the clock and no more.
+    pub fn wait_for_result(&mut self, patience: Patience) -> bool {
+        let start = now_ns();
         while self.from_worker.is_empty() {
-            // The worker gives up its end of the rings when it ends, whatever the reason.
-            let is_dead = self.shared.state() == FAILED || self.from_worker.is_abandoned();
-            self.gave_up |= start.elapsed() > PATIENCE;
-            if (is_dead && self.from_worker.is_empty()) || self.gave_up {
+            let now = now_ns();
+            let state = self.shared.state();
+            let may_wait = match patience {
+                Patience::Until(end) => now < end,
+                Patience::Offline => {
+                    let limit = if state == LOADING { LOADING_PATIENCE_NS } else { JOB_PATIENCE_NS };
+                    self.gave_up |= now - start > limit;
+                    !self.gave_up
+                }
+            };
+            if !may_wait {
                 return false;
             }
-            self.worker.unpark();
-            thread::sleep(Duration::from_micros(50));
+            // A lane that failed or was closed lets go of its end of the rings.
+            let is_gone = state == FAILED || self.from_worker.is_abandoned();
+            if is_gone && self.from_worker.is_empty() {
+                return false;
+            }
+            self.wake.wake();
+            thread::sleep(LOOK);
         }
         true
     }

@@ -1,28 +1,35 @@
-//! The pipeline beside a live audio thread.
+//! The pipeline beside live audio threads.
 //!
 //! ```text
-//! audio thread                                   worker thread
-//! DelayLine: the aligned mix
-//! Dispatcher: input -> job -- ring of jobs ----> Worker: Stream (resample, Pipeline, resample)
-//! Collector: stems <- job <-- ring of results --
-//!            `-- job back to the pool
+//! audio thread of an instance                                 worker threads of the process
+//! AudioSide: the aligned mix, and up to two lanes
+//!   AudioLane
+//!     Dispatcher: input -> job ------- ring of jobs ------->  Pool: the lane whose job is most urgent
+//!     Collector: stems <- job <------- ring of results -----    WorkerLane: Stream (resample, Pipeline, resample)
+//!                `-- job back to the lane's jobs
 //! ```
 //!
-//! Jobs are boxes that circulate: nothing is allocated or freed on the audio thread. Everything else that crosses is
-//! an atomic in [`Shared`].
+//! Jobs are boxes that circulate: nothing is allocated or freed on the audio thread. Everything else that crosses is an
+//! atomic in `LaneShared`, or a whole lane through a ring of its own: so an instance changes its model while it plays.
 
 mod audio_side;
+mod clock;
 mod collector;
 mod delay_line;
 mod dispatcher;
 mod engine;
 mod job;
+mod lane;
+mod library;
 mod link;
+mod pace;
+mod pool;
 mod shared;
-mod worker;
+mod stem_map;
+mod worker_lane;
 
 pub use audio_side::{AudioSide, BlockStatus};
-pub use engine::{Engine, EngineConfig, EngineStatus};
+pub use engine::{Engine, EngineConfig, EngineStatus, RuntimeSource};
 pub use shared::EngineState;
 
 /// The stems of [`AudioSide::process_into`], in this order, whatever the order of the model.

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
-/// What the worker is doing.
+/// What becomes of the mix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineState {
-    /// It opens the model; the mix passes through.
+    /// The model is being opened; the mix passes through.
     Loading,
-    /// It separates.
+    /// It is separated.
     Running,
-    /// It stopped, for the reason given; the mix passes through.
+    /// The separation stopped, for the reason given; the mix passes through.
     Failed(String),
 }
 
@@ -20,8 +20,9 @@ pub(crate) const LOADING: u8 = 0;
 pub(crate) const RUNNING: u8 = 1;
 pub(crate) const FAILED: u8 = 2;
 
-pub(crate) struct Shared {
-    /// [`LOADING`], [`RUNNING`] or [`FAILED`]; written by the worker.
+/// One lane's state.
+pub(crate) struct LaneShared {
+    /// [`LOADING`], [`RUNNING`] or [`FAILED`]; never written by the audio thread.
     state: AtomicU8,
     /// Why it failed; written before the state.
     message: Mutex<String>,
@@ -33,26 +34,29 @@ pub(crate) struct Shared {
     pub late_hops: AtomicU64,
     /// Time per job over the job's length, f32 bits.
     pub load: AtomicU32,
-    /// Counted up by the worker whenever it looks for work.
-    pub beats: AtomicU64,
-    /// The engine was dropped.
+    /// When the job at hand must be done; `i64::MAX` between jobs.
+    pub job_due_ns: AtomicI64,
+    /// Whether the lane may have work: its plugin is activated.
+    pub is_active: AtomicBool,
+    /// Nobody will take its stems any more.
     pub stop: AtomicBool,
-    /// Test hook: the worker panics at its next job.
+    /// Test hook: the next job panics.
     pub kill: AtomicBool,
     /// Test hook: microseconds that every job takes longer.
     pub job_delay_us: AtomicU64,
 }
 
-impl Shared {
+impl LaneShared {
     pub fn new() -> Self {
-        Shared {
+        LaneShared {
             state: AtomicU8::new(LOADING),
             message: Mutex::default(),
             epoch: AtomicU64::new(0),
             output_end: AtomicI64::new(i64::MIN),
             late_hops: AtomicU64::new(0),
             load: AtomicU32::new(0),
-            beats: AtomicU64::new(0),
+            job_due_ns: AtomicI64::new(i64::MAX),
+            is_active: AtomicBool::new(true),
             stop: AtomicBool::new(false),
             kill: AtomicBool::new(false),
             job_delay_us: AtomicU64::new(0),

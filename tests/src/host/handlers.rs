@@ -1,11 +1,15 @@
 //! What the plugin may ask of its host.
 
+use clack_extensions::audio_ports::{AudioPortRescanFlags, HostAudioPorts, HostAudioPortsImpl};
+use clack_extensions::audio_ports_config::{HostAudioPortsConfig, HostAudioPortsConfigImpl};
 use clack_extensions::latency::{HostLatency, HostLatencyImpl};
+use clack_extensions::log::{HostLog, HostLogImpl, LogSeverity};
 use clack_extensions::params::{
     HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamRescanFlags,
 };
 use clack_extensions::state::{HostState, HostStateImpl};
 use clack_host::prelude::*;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Ties the handlers of the three kinds of thread together.
@@ -17,7 +21,8 @@ impl HostHandlers for Handlers {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
-        builder.register::<HostLatency>().register::<HostParams>().register::<HostState>();
+        builder.register::<HostAudioPorts>().register::<HostAudioPortsConfig>().register::<HostLatency>();
+        builder.register::<HostLog>().register::<HostParams>().register::<HostState>();
     }
 }
 
@@ -26,6 +31,7 @@ impl HostHandlers for Handlers {
 pub struct Requests {
     callback: AtomicBool,
     restart: AtomicBool,
+    messages: Mutex<Vec<(LogSeverity, String)>>,
 }
 
 impl Requests {
@@ -33,6 +39,30 @@ impl Requests {
     pub fn take(&self) -> (bool, bool) {
         (self.callback.swap(false, Ordering::AcqRel), self.restart.swap(false, Ordering::AcqRel))
     }
+
+    /// What the plugin has written into the host's log.
+    pub fn messages(&self) -> Vec<(LogSeverity, String)> {
+        self.messages.lock().expect("no panic while it was held").clone()
+    }
+}
+
+impl HostLogImpl for Requests {
+    fn log(&self, severity: LogSeverity, message: &str) {
+        self.messages.lock().expect("no panic while it was held").push((severity, message.to_owned()));
+    }
+}
+
+impl HostAudioPortsImpl for &Requests {
+    fn is_rescan_flag_supported(&self, _: AudioPortRescanFlags) -> bool {
+        false
+    }
+
+    // The ports are read after each change that the tests make.
+    fn rescan(&self, _: AudioPortRescanFlags) {}
+}
+
+impl HostAudioPortsConfigImpl for &Requests {
+    fn rescan(&self) {}
 }
 
 impl SharedHandler<'_> for Requests {

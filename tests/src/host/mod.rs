@@ -6,17 +6,20 @@ mod processor;
 
 use clack_extensions::{
     audio_ports::{AudioPortInfoBuffer, PluginAudioPorts},
+    audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig},
     latency::PluginLatency,
     params::{ParamInfoBuffer, PluginParams},
     render::{PluginRender, RenderMode},
     state::PluginState,
+    tail::PluginTail,
 };
 use clack_host::prelude::*;
 use handlers::{Handlers, Requests};
 use std::ffi::CString;
 use std::path::Path;
 
-pub use processor::{Automation, Processor};
+pub use clack_extensions::log::LogSeverity;
+pub use processor::{Automation, Outputs, Processor};
 
 /// CLAP id of the plugin with one stereo output.
 pub const UNBRAID: &str = "org.unbraid.unbraid";
@@ -85,6 +88,28 @@ impl Plugin {
     /// Number of channels of each input port and each output port.
     pub fn ports(&self) -> [&[usize]; 2] {
         [&self.ports[0], &self.ports[1]]
+    }
+
+    /// Chooses the layout of ports called `name`; the plugin must not be active.
+    ///
+    /// # Panics
+    /// When there is none, or the plugin refuses.
+    pub fn select_ports(&mut self, name: &str) {
+        let handle = self.instance.plugin_handle();
+        let extension: PluginAudioPortsConfig = handle.get_extension().expect("the plugin has layouts of ports");
+        let mut buffer = AudioPortsConfigBuffer::new();
+        let id = (0..extension.count(&handle)).find_map(|index| {
+            let config = extension.get(&handle, index, &mut buffer).expect("the plugin describes its layouts");
+            (config.name == name.as_bytes()).then_some(config.id)
+        });
+        let id = id.unwrap_or_else(|| panic!("no layout is called {name}"));
+        extension.select(&handle, id).expect("the plugin takes its own layout");
+        self.ports = [true, false].map(|is_input| ports(&mut self.instance, is_input));
+    }
+
+    /// What the plugin has written into this host's log, with its severity.
+    pub fn messages(&self) -> Vec<(LogSeverity, String)> {
+        self.instance.access_shared_handler(Requests::messages)
     }
 
     /// All parameters.
@@ -174,7 +199,9 @@ impl Plugin {
         };
         let stopped = self.instance.activate(|_, _| (), configuration).expect("the plugin can be activated");
         let started = stopped.start_processing().expect("the plugin starts processing");
-        Processor::new(started, &self.ports, max_block_len)
+        let handle = self.instance.plugin_handle();
+        let tail: PluginTail = handle.get_extension().expect("the plugin has a tail");
+        Processor::new(started, tail, &self.ports, max_block_len)
     }
 
     /// Stops processing and deactivates.

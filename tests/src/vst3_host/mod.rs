@@ -225,16 +225,28 @@ impl Plugin {
         self.buffers.resize(max_block_len);
     }
 
+    /// Says in each block from now on that it is processed in this mode, without a new setup.
+    pub fn set_block_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
     /// Activates and starts processing.
     ///
     /// # Panics
     /// When the plugin refuses.
     pub fn activate(&mut self) {
+        self.activate_only();
         // SAFETY: in the order that the VST3 workflow prescribes.
-        unsafe {
-            assert_eq!(self.component.setActive(1), kResultOk);
-            assert_eq!(self.processor.setProcessing(1), kResultOk);
-        }
+        assert_eq!(unsafe { self.processor.setProcessing(1) }, kResultOk);
+    }
+
+    /// Activates and does not say that processing starts, as some hosts do.
+    ///
+    /// # Panics
+    /// When the plugin refuses.
+    pub fn activate_only(&mut self) {
+        // SAFETY: in the order that the VST3 workflow prescribes.
+        assert_eq!(unsafe { self.component.setActive(1) }, kResultOk);
         self.is_active = true;
     }
 

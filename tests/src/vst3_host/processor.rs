@@ -159,14 +159,15 @@ impl Plugin {
         automation: &[Automation],
         outputs: Outputs,
     ) -> Vec<Stereo> {
-        self.render_paced(input, block_lens.into_iter().map(|block_len| (block_len, None)), automation, outputs)
+        let blocks = block_lens.into_iter().map(|block_len| (block_len, Duration::ZERO));
+        self.render_paced(input, blocks, automation, outputs)
     }
 
-    /// As `render`; before each block it waits until so much time has passed since the first one, if it says so.
+    /// As `render`; each block waits until so much time has passed since the first one.
     pub fn render_paced(
         &mut self,
         input: &Stereo,
-        blocks: impl IntoIterator<Item = (usize, Option<Duration>)>,
+        blocks: impl IntoIterator<Item = (usize, Duration)>,
         automation: &[Automation],
         outputs: Outputs,
     ) -> Vec<Stereo> {
@@ -174,9 +175,7 @@ impl Plugin {
         let mut rendered = vec![silence(num_samples); self.buffers.channels[1].len()];
         let (mut start, begin) = (0, Instant::now());
         for (block_len, due) in blocks {
-            if let Some(due) = due {
-                std::thread::sleep(due.saturating_sub(begin.elapsed()));
-            }
+            std::thread::sleep(due.saturating_sub(begin.elapsed()));
             let end = (start + block_len).min(num_samples);
             let changes: Vec<_> = automation
                 .iter()

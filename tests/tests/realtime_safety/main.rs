@@ -19,6 +19,7 @@ use tests::host::{Library, Plugin, Processor, UNBRAID, UNBRAID_MULTI_OUT};
 use tests::isolated::{isolated, isolated_with_model};
 use tests::places;
 use tests::signal::{Random, noise};
+use tests::vst3_host::{self, Mode, Outputs};
 
 const MAX_BLOCK_LEN: usize = 2048;
 const RATE: f64 = 44_100.0;
@@ -118,6 +119,43 @@ fn nor_does_it_when_there_is_no_model() {
     isolated("nor_does_it_when_there_is_no_model", &envs, || {
         play_while_asked(UNBRAID, Duration::from_secs(2));
         play_while_asked(UNBRAID_MULTI_OUT, Duration::from_secs(2));
+    });
+}
+
+/// A bounce before leaves nothing that would make the audio thread wait, in the format whose wrapper once took the mode of
+/// the setup before.
+#[test]
+fn nor_does_the_vst3_after_a_bounce() {
+    let model = TestModel::with_masks([0.4, 0.3, 0.2, 0.1]);
+    isolated_with_model("nor_does_the_vst3_after_a_bounce", &model, || {
+        let library = vst3_host::Library::load(&places::vst3());
+        for name in ["Unbraid", "Unbraid Multi-Out"] {
+            let mut plugin = vst3_host::Plugin::new(&library, name);
+            let gains: Vec<_> = plugin.params().iter().map(|param| param.id).collect();
+            plugin.setup(Mode::Offline, RATE, MAX_BLOCK_LEN);
+            plugin.activate();
+            plugin.render(&noise(100_000, 1), std::iter::repeat(512), &[], Outputs::Connected);
+            plugin.deactivate();
+            plugin.setup(Mode::Realtime, RATE, MAX_BLOCK_LEN);
+            plugin.activate();
+            let (input, mut random) = (noise(MAX_BLOCK_LEN, 1), Random::new(1));
+            let mut guard = Guard::new();
+            let (start, mut num_samples) = (Instant::now(), 0);
+            while num_samples < 3 * RATE as usize {
+                let block_len = [32, 512, random.between(1, MAX_BLOCK_LEN)][random.between(0, 2)];
+                let change = vst3_host::Automation {
+                    sample_idx: random.between(0, block_len - 1),
+                    param: gains[random.between(0, 3)],
+                    value: f64::from(random.unit()),
+                };
+                let block = [&input[0][..block_len], &input[1][..block_len]];
+                plugin.process_block_within(block, &[change], Outputs::Connected, |process| guard.watch(process));
+                num_samples += block_len;
+                let due = start + Duration::from_secs_f64(num_samples as f64 / RATE);
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            assert_eq!(guard.seen(), Seen::default(), "{name}");
+        }
     });
 }
 

@@ -1,4 +1,4 @@
-//! Which samples of an MP4 audio track are the music: encoder delay and padding.
+//! Which samples of an MP4 audio track are the music: encoder delay and padding; and whether the file is whole.
 //!
 //! symphonia delivers every sample that the decoder makes. What belongs to the song is said by iTunes' `iTunSMPB` comment
 //! (delay and length in samples, exact) or by the edit list of the track (ISO/IEC 14496-12, 8.6.6).
@@ -15,6 +15,33 @@ pub(crate) struct Edit {
     pub start: u64,
     /// Samples to keep after that; `None`: all.
     pub len: Option<u64>,
+}
+
+/// How the file is built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// The samples lie in fragments behind the header, which knows nothing of their number.
+    pub is_fragmented: bool,
+    /// A box goes beyond the end of the file.
+    pub is_cut: bool,
+}
+
+/// Looks at the outermost boxes of the MP4 file at `path`.
+pub(crate) fn read_shape(path: &Path) -> io::Result<Shape> {
+    let mut boxes = Boxes { file: BufReader::new(File::open(path)?) };
+    let file_len = boxes.file.seek(SeekFrom::End(0))?;
+    let (mut shape, mut position) = (Shape::default(), 0);
+    while position + 8 <= file_len {
+        let (header_len, len, name) = boxes.header(position)?;
+        let end = if len == 0 { file_len } else { position.saturating_add(len.max(header_len)) };
+        shape.is_cut |= end > file_len;
+        shape.is_fragmented |= &name == b"moof";
+        if &name == b"moov" && boxes.find(position + header_len..end.min(file_len), b"mvex").is_some() {
+            shape.is_fragmented = true;
+        }
+        position = end;
+    }
+    Ok(shape)
 }
 
 /// Larger boxes of tables and texts are not read: those that matter here are a few hundred bytes.

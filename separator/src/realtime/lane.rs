@@ -1,0 +1,125 @@
+//! A lane: one instance's stream through one model. Its audio end cuts the mix into jobs and puts stems together; its
+//! worker end computes them.
+
+use super::{
+    collector::Collector,
+    dispatcher::Dispatcher,
+    job::{Job, PooledJob},
+    link::{Link, Patience},
+    pool::Wake,
+    shared::LaneShared,
+    worker_lane::WorkerEnds,
+};
+use crate::{
+    latency::{LatencyPlan, budget_of, fade_len_of},
+    schedule::Schedule,
+};
+use rtrb::RingBuffer;
+use std::sync::Arc;
+
+/// The audio thread's end of a lane.
+pub(crate) struct AudioLane {
+    schedule: Schedule,
+    link: Link,
+    dispatcher: Dispatcher,
+    collector: Collector,
+    epoch: u64,
+    /// Latency of the plan, in host samples.
+    latency_samples: usize,
+    /// From the block that completes a job to the one that needs its stems, in ns.
+    slack_ns: i64,
+}
+
+impl AudioLane {
+    /// Both ends of a new lane. `begins_in_music`: it is added to a stream that already plays.
+    pub fn new(schedule: &Schedule, plan: &LatencyPlan, wake: Wake, begins_in_music: bool) -> (Self, WorkerEnds) {
+        let own = schedule.max_job_len() + schedule.delay() + budget_of(schedule, plan.max_block_len()) as i64;
+        let latency_samples = plan.latency_samples().max(own as usize);
+        // What the plan's latency leaves beyond the model's own is time to compute.
+        let wait_len = latency_samples as i64 - schedule.delay() - schedule.max_job_len();
+        let slack_len = wait_len - fade_len_of(schedule) as i64;
+        let num_jobs = num_jobs(schedule, wait_len as usize, plan.max_block_len());
+        let (to_worker, jobs) = RingBuffer::new(num_jobs);
+        let (results, from_worker) = RingBuffer::new(num_jobs);
+        let pool: Vec<PooledJob> = (0..num_jobs).map(|_| Box::new(Job::new(schedule.max_job_len() as usize))).collect();
+        let shared = Arc::new(LaneShared::new());
+        let link = Link { to_worker, from_worker, shared: shared.clone(), wake, gave_up: false };
+        let slack_ns = (slack_len as f64 / plan.sample_rate_hz().max(1.0) * 1e9) as i64;
+        let lane = AudioLane {
+            dispatcher: Dispatcher::new(schedule),
+            collector: Collector::new(pool, schedule, begins_in_music),
+            schedule: schedule.clone(),
+            link,
+            epoch: 0,
+            latency_samples,
+            slack_ns,
+        };
+        (lane, WorkerEnds { shared, jobs, results, slack_ns, begins_in_music })
+    }
+
+    pub fn shared(&self) -> &LaneShared {
+        &self.link.shared
+    }
+
+    /// Length of a fade from or to this lane, in samples.
+    pub fn fade_len(&self) -> usize {
+        fade_len_of(&self.schedule)
+    }
+
+    /// Whether it gives nothing but stems.
+    pub fn is_present(&self) -> bool {
+        self.collector.is_present()
+    }
+
+    /// A block of the mix, `[channel][sample]`, in; the stems of the delayed mix out. Returns how many samples are not
+    /// wholly made of stems.
+    ///
+    /// # Realtime
+    /// Safe if `patience` has run out.
+    pub fn process_into(
+        &mut self,
+        input: [&[f32]; 2],
+        mix: [&[f32]; 2],
+        stems: &mut [[&mut [f32]; 2]; 4],
+        now_ns: i64,
+        patience: Patience,
+    ) -> usize {
+        let AudioLane { schedule, link, dispatcher, collector, .. } = self;
+        dispatcher.take(input, schedule, link, now_ns + self.slack_ns, |link| {
+            loop {
+                let job = collector.free_job(link);
+                if job.is_some() || !link.wait_for_result(patience) {
+                    return job;
+                }
+            }
+        });
+        collector.collect(link);
+        let end = dispatcher.position() - self.latency_samples as i64;
+        let needed = collector.job_needed_for(end, schedule).min(dispatcher.last_sent());
+        while collector.last_received() < needed && link.wait_for_result(patience) {
+            collector.collect(link);
+        }
+        let start = end - mix[0].len() as i64;
+        let num_missing = collector.give_into(start, mix, stems, schedule, link);
+        link.shared.set_output_end(end);
+        num_missing
+    }
+
+    /// Begins a new stream.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn reset(&mut self) {
+        self.epoch += 1;
+        self.link.shared.set_epoch(self.epoch);
+        let job_at_hand = self.dispatcher.reset(&self.schedule);
+        self.collector.reset(self.epoch, job_at_hand);
+    }
+}
+
+/// Jobs that can be under way at once (one filling, those that wait for a worker or for their time, those that one
+/// block completes), and as many again for a stream that was left by a reset.
+fn num_jobs(schedule: &Schedule, wait_len: usize, max_block_len: usize) -> usize {
+    let waiting = schedule.max_job_len() as usize + wait_len + max_block_len;
+    2 * (waiting.div_ceil(schedule.min_job_len().max(1) as usize) + 2)
+}
