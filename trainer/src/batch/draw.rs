@@ -23,7 +23,7 @@ pub struct Drawing {
 /// If a stem cannot be read.
 ///
 /// # Panics
-/// If no song has an other; [`crate::run::train`] sees to that.
+/// If no song has an other; a run sees to that.
 pub fn draw_stems(songs: &[Song], drawing: &Drawing, num_samples: usize, rng: &mut StdRng) -> Result<DrawnStems> {
     let augmentation = &drawing.augmentation;
     let together = !rng.random_bool(augmentation.mix_songs);

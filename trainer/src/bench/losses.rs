@@ -1,5 +1,6 @@
 //! What losses cost, measured: training steps with each set of losses in turn, on examples of noise.
 
+use super::operations;
 use crate::batch::Batch;
 use crate::batch::example::{Contents, ExampleMaker};
 use crate::data::Known;
@@ -88,25 +89,33 @@ pub fn bench_losses(args: &BenchArgs) -> Result<()> {
         args.rounds
     );
     println!(
-        "{:38} {:>8} {:>8} {:>8} {:>12} {:>6} {:>9}",
-        "losses", "batch s", "step s", "CPU s", "x real time", "ratio", "CPU ratio"
+        "{:38} {:>8} {:>8} {:>8} {:>12} {:>6} {:>9} {:>10}",
+        "losses", "batch s", "step s", "CPU s", "x real time", "ratio", "CPU ratio", "operations"
     );
     if args.rounds.is_multiple_of(2) {
         cases.reverse();
+    }
+    // Last, as counting takes time.
+    for (_, case) in &mut cases {
+        let (done, num_operations) = operations::count(|| case.measure(device, false));
+        done?;
+        case.num_operations = num_operations;
     }
     let (_, base) = &cases[0];
     let (base_s, base_cpu_s) = (median(&base.step_s), median(&base.cpu_s));
     for (losses, case) in &cases {
         let (batch_s, step_s, cpu_s) = (median(&case.batch_s), median(&case.step_s), median(&case.cpu_s));
         println!(
-            "{:38} {batch_s:8.3} {step_s:8.3} {cpu_s:8.3} {:12.1} {:6.2} {:9.2}",
+            "{:38} {batch_s:8.3} {step_s:8.3} {cpu_s:8.3} {:12.1} {:6.2} {:9.2} {:10}",
             losses.to_string(),
             case.audio_s / step_s,
             step_s / base_s,
-            cpu_s / base_cpu_s
+            cpu_s / base_cpu_s,
+            case.num_operations
         );
     }
     println!("batch: mixing and transforming on one thread; step and CPU: one step, on the clock and on all threads;");
+    println!("operations: of libtorch in a step, optimizer included; a GPU launches every one by itself;");
     println!("CPU ratio: batch and step together, in processor time, which other programs disturb less");
     Ok(())
 }
@@ -129,6 +138,7 @@ struct Case<'a> {
     step_s: Vec<f64>,
     /// Of batch and step.
     cpu_s: Vec<f64>,
+    num_operations: u64,
 }
 
 impl<'a> Case<'a> {
@@ -159,6 +169,7 @@ impl<'a> Case<'a> {
             batch_s: vec![],
             step_s: vec![],
             cpu_s: vec![],
+            num_operations: 0,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What training costs on this machine.
 
 mod losses;
+mod operations;
 mod throughput;
 
 pub use losses::{BenchArgs, HELP, bench_losses};

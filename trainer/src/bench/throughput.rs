@@ -1,5 +1,6 @@
 //! How fast a network learns on this machine.
 
+use super::operations;
 use crate::batch::loader::Loader;
 use crate::data::Data;
 use crate::options::TrainArgs;
@@ -33,7 +34,7 @@ pub fn measure_throughput(args: &ThroughputArgs) -> Result<()> {
     let (transform, contents) = (session.transform.clone(), session.contents());
     let hop_s = transform.plan.hop_len() as f64 / 44_100.0;
     let (mut step_s, mut waiting_s, mut audio_s) = (Vec::new(), Vec::new(), Vec::new());
-    let start = std::thread::scope(|scope| {
+    let (wall_s, num_operations) = std::thread::scope(|scope| {
         let batches = config.batch_config();
         let mut loader = Loader::start(scope, &data.train, &transform, &contents, batches, 0, config.num_workers);
         let mut start = Instant::now();
@@ -52,13 +53,18 @@ pub fn measure_throughput(args: &ThroughputArgs) -> Result<()> {
                 audio_s.push((batch.batch_size * batch.num_slices()) as f64 * hop_s);
             }
         }
-        Ok::<Instant, anyhow::Error>(start)
+        let wall_s = start.elapsed().as_secs_f64();
+        // Last, as counting takes time.
+        let batch = loader.next()?;
+        let (done, num_operations) = operations::count(|| session.step(std::slice::from_ref(&batch)));
+        done?;
+        Ok::<(f64, u64), anyhow::Error>((wall_s, num_operations))
     })?;
-    let wall_s = start.elapsed().as_secs_f64();
     let (audio_total_s, waiting_total_s): (f64, f64) = (audio_s.iter().sum(), waiting_s.iter().sum());
     println!("audio per second: {:.1} s over {} steps", audio_total_s / wall_s, args.num_steps);
     println!("waiting for batches: {:.1} % of the time", 100.0 * waiting_total_s / wall_s);
     println!("a step: {:.1} ms for {:.1} s of audio (medians)", 1e3 * median(step_s), median(audio_s));
+    println!("operations of libtorch in a step: {num_operations} (a GPU launches every one by itself)");
     Ok(())
 }
 

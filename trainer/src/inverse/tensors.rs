@@ -6,6 +6,7 @@ use crate::transform::Transform;
 use crate::transform::num_whole_samples;
 use anyhow::Result;
 use slicqt::Plan;
+use std::f64::consts::PI;
 use tch::{Device, Kind, Tensor};
 
 /// Tables of the inverse on a device.
@@ -29,16 +30,27 @@ enum Way {
     Sliced(Sliced),
 }
 
+/// The sliced transform: a bin's spectrum is the DFT of its frames times its dual window. There are as many lengths of
+/// DFTs as buckets, and an FFT for each would be launched by itself; so bins of similar lengths are padded to one length
+/// and transformed by one batched product with their DFT matrices, dual windows included.
 struct Sliced {
-    /// By bucket: first coefficient, bins, frames.
-    buckets: Vec<(i64, i64, i64)>,
-    /// `[coef]` in the order `[bin][k]`: `(-1)^(p/2) M g(k) / D`.
-    dual: Tensor,
-    /// Which entries of all bins' spectra go where in the half spectrum, as they are and as conjugate mirrors.
+    groups: Vec<Group>,
+    /// Which entries of all groups' spectra go where in the half spectrum, as they are and as conjugate mirrors.
     direct: (Tensor, Tensor),
     mirrored: (Tensor, Tensor),
     half_len: i64,
 }
+
+/// Bins that are padded to one number of frames.
+struct Group {
+    /// `[bin][frame]` Where the frames lie among the coefficients; anywhere behind a bin's last one.
+    frames: Tensor,
+    /// `[bin][k][frame]` (complex) `(-1)^(p/2) M g(k) / D` times the DFT matrix; 0 behind the last frame.
+    dft: Tensor,
+}
+
+/// Bins have at least this share of the frames that they are padded to.
+const LEAST_FILLED: f64 = 0.7;
 
 fn ints(values: &[i64], device: Device) -> Tensor {
     Tensor::from_slice(values).to_device(device)
@@ -52,33 +64,56 @@ impl Sliced {
     fn new(plan: &Plan<f32>, tables: &Tables, options: (Kind, Device)) -> Self {
         let (len, last) = (plan.slice_len(), plan.num_bins() - 1);
         let half_len = len / 2 + 1;
-        let mut dual = Vec::new();
+        let mut by_length: Vec<usize> = (0..plan.num_bins()).collect();
+        by_length.sort_by_key(|j| std::cmp::Reverse(plan.bins()[*j].num_frames));
+        let mut groups = Vec::new();
         let (mut direct, mut mirrored) = ((vec![], vec![]), (vec![], vec![]));
-        for (j, bin) in plan.bins().iter().enumerate() {
-            for k in 0..bin.num_frames {
-                let entry = bin.coef_offset + k;
-                let q = spectrum_index(bin.position, k, bin.num_frames, len);
-                dual.push(bin.num_frames as f64 * tables.windows[entry] / tables.diagonal[q]);
-                if q < half_len {
-                    direct.0.push(entry as i64);
-                    direct.1.push(q as i64);
+        let mut num_entries = 0;
+        let mut rest = by_length.as_slice();
+        while let Some(longest) = rest.first() {
+            let padded_len = plan.bins()[*longest].num_frames;
+            let is_long = |j: &usize| plan.bins()[*j].num_frames as f64 >= LEAST_FILLED * padded_len as f64;
+            let (group, shorter) = rest.split_at(rest.partition_point(is_long));
+            rest = shorter;
+            let (mut frames, mut re, mut im) = (vec![], vec![], vec![]);
+            for j in group {
+                let bin = &plan.bins()[*j];
+                let m = bin.num_frames;
+                frames.extend((0..padded_len).map(|i| (bin.coef_offset + i.min(m - 1)) as i64));
+                for k in 0..padded_len {
+                    let q = spectrum_index(bin.position, k.min(m - 1), m, len);
+                    let window = tables.windows[bin.coef_offset + k.min(m - 1)];
+                    let factor = if k < m { m as f64 * window / tables.diagonal[q] } else { 0.0 };
+                    for i in 0..padded_len {
+                        let turn = -2.0 * PI * (i * k % m) as f64 / m as f64;
+                        let factor = if i < m { factor } else { 0.0 };
+                        re.push(factor * turn.cos());
+                        im.push(factor * turn.sin());
+                    }
+                    if k >= m {
+                        continue;
+                    }
+                    let entry = num_entries + k as i64;
+                    if q < half_len {
+                        direct.0.push(entry);
+                        direct.1.push(q as i64);
+                    }
+                    // A mirror falls into the half only where a band's window reaches over DC or Nyquist.
+                    let mirror = (len - q) % len;
+                    if *j != 0 && *j != last && mirror < half_len {
+                        mirrored.0.push(entry);
+                        mirrored.1.push(mirror as i64);
+                    }
                 }
-                // A mirror falls into the half only where a band's window reaches over DC or Nyquist.
-                let mirror = (len - q) % len;
-                if j != 0 && j != last && mirror < half_len {
-                    mirrored.0.push(entry as i64);
-                    mirrored.1.push(mirror as i64);
-                }
+                num_entries += padded_len as i64;
             }
+            let shape = [group.len() as i64, padded_len as i64, padded_len as i64];
+            let dft = Tensor::complex(&floats(&re, options), &floats(&im, options)).reshape(shape);
+            groups.push(Group { frames: ints(&frames, options.1), dft });
         }
         let ints = |values: &[i64]| ints(values, options.1);
         Sliced {
-            buckets: plan
-                .buckets()
-                .iter()
-                .map(|b| (b.coefs.start as i64, b.num_bins as i64, b.num_frames as i64))
-                .collect(),
-            dual: floats(&dual, options),
+            groups,
             direct: (ints(&direct.0), ints(&direct.1)),
             mirrored: (ints(&mirrored.0), ints(&mirrored.1)),
             half_len: half_len as i64,
@@ -87,20 +122,22 @@ impl Sliced {
 
     /// Half spectra of slices, `[...][frequency]`, of `[...][coef]`.
     fn half_spectra(&self, coefs: &Tensor) -> Tensor {
-        let spectra: Vec<Tensor> = self
-            .buckets
-            .iter()
-            .map(|(start, num_bins, num_frames)| {
-                let bins = coefs.narrow(-1, *start, num_bins * num_frames).unflatten(-1, [*num_bins, *num_frames]);
-                bins.fft_fft(None, -1, "backward").flatten(-2, -1)
-            })
-            .collect();
-        let spectra = Tensor::cat(&spectra, -1) * &self.dual;
-        let mut shape = spectra.size();
-        *shape.last_mut().expect("five dimensions") = self.half_len;
-        Tensor::zeros(shape.as_slice(), (spectra.kind(), spectra.device()))
-            .index_add(-1, &self.direct.1, &spectra.index_select(-1, &self.direct.0))
-            .index_add(-1, &self.mirrored.1, &spectra.index_select(-1, &self.mirrored.0).conj().resolve_conj())
+        let mut shape = coefs.size();
+        let num_coefs = shape.pop().expect("five dimensions");
+        // [coef][row]: everything from here on takes rows as they lie.
+        let by_coef = coefs.reshape([-1, num_coefs]).transpose(0, 1).contiguous();
+        let num_rows = by_coef.size()[1];
+        let spectra = self.groups.iter().map(|group| {
+            let [num_bins, padded_len, _] = group.dft.size()[..] else { unreachable!("made with three axes") };
+            let frames = by_coef.index_select(0, &group.frames).reshape([num_bins, padded_len, num_rows]);
+            group.dft.bmm(&frames).reshape([-1, num_rows])
+        });
+        let spectra = Tensor::cat(&spectra.collect::<Vec<_>>(), 0);
+        let half = Tensor::zeros([self.half_len, num_rows], (spectra.kind(), spectra.device()))
+            .index_add(0, &self.direct.1, &spectra.index_select(0, &self.direct.0))
+            .index_add(0, &self.mirrored.1, &spectra.index_select(0, &self.mirrored.0).conj().resolve_conj());
+        shape.push(self.half_len);
+        half.transpose(0, 1).reshape(shape)
     }
 }
 

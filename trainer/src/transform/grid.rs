@@ -87,7 +87,7 @@ impl Grid {
         }
     }
 
-    /// The quadratic form of a squared error, see [`crate::loss`]: adds `w |x|^2` as a function of the mask cells.
+    /// The quadratic form of a squared error, see `batch::forms`: adds `w |x|^2` as a function of the mask cells.
     /// `diagonal[bin][cell]` and `neighbour[bin][cell]` (between a cell and the next).
     pub fn add_power(&self, x: &[Complex<f32>], diagonal: &mut [f32], neighbour: &mut [f32]) {
         for (i, x) in x.iter().enumerate() {
