@@ -22,6 +22,6 @@ mod writer;
 pub use error::AudioError;
 pub use reader::{Audio, AudioReader, FFMPEG_VARIABLE, ReadNotes, ReadOptions, find_ffmpeg, read_all};
 pub use sdr::{SdrMeter, global_sdr_db};
-pub use stem_folder::{STEM_NAMES, StemFolder};
+pub use stem_folder::{STEM_NAMES, StemFolder, song_name};
 pub use stem_reader::StemReader;
-pub use writer::{Cover, FileFormat, FileSpec, FileWriter, Tags, WavFormat, WavSpec, WavWriter};
+pub use writer::{Cover, FileFormat, FileSpec, FileWriter, StemFileWriter, Tags, WavFormat, WavSpec, WavWriter};

@@ -50,27 +50,39 @@ impl StemFolder {
     }
 
     /// The song folders in `data`, sorted by name: `data` itself if it holds stems or a `song.json`, else its
-    /// sub-folders that do.
+    /// sub-folders that do; if there are none, those of its sub-folder `test`, as in MUSDB18-HQ.
     ///
     /// # Errors
-    /// As [`StemFolder::open`]; also if there is no song at all.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, uses the disk.
-    pub fn open_all(data: impl AsRef<Path>) -> Result<Vec<StemFolder>, AudioError> {
+    /// There is no song at all, or the folder cannot be read.
+    pub fn find_all(data: impl AsRef<Path>) -> Result<Vec<PathBuf>, AudioError> {
         let data = data.as_ref();
         if looks_like_song(data) {
-            return Ok(vec![StemFolder::open(data)?]);
+            return Ok(vec![data.to_path_buf()]);
         }
-        let entries = std::fs::read_dir(data).map_err(AudioError::io(data, "open the folder of songs"))?;
-        let mut dirs: Vec<PathBuf> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| looks_like_song(path)).collect();
-        dirs.sort();
+        let songs_in = |data: &Path| -> Result<Vec<PathBuf>, AudioError> {
+            let entries = std::fs::read_dir(data).map_err(AudioError::io(data, "open the folder of songs"))?;
+            let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            let mut dirs: Vec<PathBuf> = paths.filter(|path| looks_like_song(path)).collect();
+            dirs.sort();
+            Ok(dirs)
+        };
+        let mut dirs = songs_in(data)?;
+        if dirs.is_empty() && data.join("test").is_dir() {
+            dirs = songs_in(&data.join("test"))?;
+        }
         if dirs.is_empty() {
             let reason = "expected song folders with vocals, drums, bass and other as wav, flac or ogg, but found none";
             return Err(AudioError::io(data, "find songs")(std::io::Error::other(reason)));
         }
-        dirs.iter().map(StemFolder::open).collect()
+        Ok(dirs)
+    }
+
+    /// All of [`find_all`](Self::find_all), opened.
+    ///
+    /// # Errors
+    /// As [`StemFolder::open`]; also if there is no song at all.
+    pub fn open_all(data: impl AsRef<Path>) -> Result<Vec<StemFolder>, AudioError> {
+        StemFolder::find_all(data)?.iter().map(StemFolder::open).collect()
     }
 
     /// The folder.
@@ -86,8 +98,7 @@ impl StemFolder {
     /// # Realtime
     /// Not safe: allocates, uses the disk.
     pub fn name(&self) -> String {
-        let dir = self.dir.canonicalize().unwrap_or_else(|_| self.dir.clone());
-        dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+        song_name(&self.dir)
     }
 
     /// The file of the stem at this index of [`STEM_NAMES`]; `None` if the song is declared not to have it.
@@ -120,6 +131,12 @@ impl StemFolder {
     pub fn reader(&self) -> Result<StemReader, AudioError> {
         StemReader::open(self)
     }
+}
+
+/// The name of the song in a folder: that of the folder.
+pub fn song_name(dir: &Path) -> String {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn looks_like_song(dir: &Path) -> bool {

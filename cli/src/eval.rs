@@ -1,6 +1,7 @@
 //! `unbraid eval`: how close the stems come to the true ones.
 
 mod aligned;
+mod estimates;
 mod museval_json;
 mod song;
 mod stems;
@@ -13,26 +14,43 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, anyhow, bail};
 use audio::StemFolder;
 use clap::ValueEnum;
-use indicatif::MultiProgress;
 
-use self::song::{Measures, Outcome};
-use self::stems::{Judged, judged_stems, of_song};
+use self::estimates::{EstimateFolder, Lengths};
+use self::song::{Measures, Outcome, Source};
+use self::stems::{Judged, estimated_stems, judged_stems, of_song};
+use crate::console;
 use crate::installation::Installation;
 use crate::oracle::OracleMask;
-use crate::progress::song_bar;
-use crate::report::{ModelInfo, Report, write_beside};
+use crate::progress::{Progress, ProgressKind};
+use crate::report::{Failure, ModelInfo, Report, write_beside};
 
 /// Measures how close separated stems come to the true ones.
 ///
-/// Every song is a folder with vocals, drums, bass and other as wav, flac or ogg. A stem that a song does not have is
-/// declared by a song.json whose "stems" lists those that it has. The model gets the sum of the stems, through the same
-/// streaming separation as `unbraid separate`.
+/// Every song is a folder with vocals, drums, bass and other as wav, flac or ogg, as in MUSDB18-HQ. A stem that a song does
+/// not have is declared by a song.json whose "stems" lists those that it has. The model gets the sum of the stems, through
+/// the same separation as `unbraid separate`; or the stems of --estimates are judged, whatever made them. A song that
+/// cannot be judged is left out and counted, and the exit status is 1.
 #[derive(clap::Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub struct Args {
     /// Folder of song folders, or one song's folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+
+    /// Judge these stems instead of a model's: DIR/SONG/vocals.wav and so on, by the names of the songs in --data
+    ///
+    /// Not all of the four need be there; instrumental, no_vocals, accompaniment or other stand for all that the other files
+    /// are not.
+    #[arg(long, value_name = "DIR", conflicts_with = "model")]
+    estimates: Option<PathBuf>,
+
+    /// Fill up estimates that are shorter than the true stems with silence
+    #[arg(long, requires = "estimates")]
+    pad: bool,
+
+    /// Cut estimates that are longer than the true stems
+    #[arg(long, requires = "estimates")]
+    trim: bool,
 
     /// Name of the model, or a path to its folder, as ./mine [default: first]
     #[arg(long, value_name = "MODEL")]
@@ -53,10 +71,18 @@ pub struct Args {
     oracle: OracleName,
 
     /// Songs at a time [default: number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
-    /// Also write all medians and global SDRs to this file
+    /// No table and no progress
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// How progress is shown
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = ProgressKind::Auto)]
+    progress: ProgressKind,
+
+    /// Also write all medians and global SDRs to this file; - prints them instead of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -92,6 +118,8 @@ Examples:
   unbraid eval --data musdb18hq/test --out scores/test --json scores.json
       scores/test/SONG.json can be read by museval (EvalStore.add_eval_dir(\"scores\"))
   unbraid eval --data songs --model my-model --global-only
+  unbraid eval --data musdb18hq/test --estimates separated --trim
+      judges what any program wrote: separated/SONG/vocals.wav and so on
   unbraid eval --data songs --stems vocals,accompaniment
       judges a model of four stems as one that only takes the voice out";
 
@@ -120,82 +148,125 @@ impl OracleName {
 
 /// Evaluates every song and prints the table.
 pub fn run(args: &Args) -> Result<()> {
-    let songs = StemFolder::open_all(&args.data)?;
-    let installation = Installation::load(args.model.as_deref())?;
-    let manifest = &installation.model.manifest;
-    let rows = judged_stems(&format!("model {}", manifest.name), &manifest.stems, &args.stems)?;
+    let dirs = StemFolder::find_all(&args.data)?;
+    let installation = match &args.estimates {
+        Some(_) => None,
+        None => Some(Installation::load(args.model.as_deref())?),
+    };
+    let rows = match &installation {
+        Some(installation) => {
+            let manifest = &installation.model.manifest;
+            judged_stems(&format!("model {}", manifest.name), &manifest.stems, &args.stems)?
+        }
+        None => Vec::new(),
+    };
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out)
             .map_err(|error| anyhow!("{}: could not make the folder: {error}", out.display()))?;
     }
-    let oracle = if args.global_only { None } else { args.oracle.mask() };
+    let no_oracle = args.global_only || installation.is_none();
+    let oracle = if no_oracle { None } else { args.oracle.mask() };
     let measures = Measures { is_bss_eval: !args.global_only, oracle };
+    let progress = Progress::new(if args.quiet { ProgressKind::None } else { args.progress });
+    let evaluation = Evaluation { args, installation: installation.as_ref(), rows, measures, progress };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let outcomes = evaluate_all(&installation, &rows, &measures, &songs, jobs, args.out.as_deref())?;
-
-    let model = ModelInfo {
-        name: manifest.name.clone(),
-        dir: installation.model.dir.clone(),
-        sha256: manifest.graph.sha256.clone(),
-    };
-    let oracle = oracle.map(OracleMask::name);
-    let songs = outcomes.into_iter().map(|outcome| outcome.report).collect();
-    let report = Report::new(model, args.data.clone(), oracle, songs);
-    report.print().map_err(|error| anyhow!("could not write the table to the standard output: {error}"))?;
-    match &args.json {
-        Some(path) => report.write_json(path),
-        None => Ok(()),
-    }
-}
-
-/// Several songs at a time; the outcomes are in the order of the songs. The first error ends it all.
-fn evaluate_all(
-    installation: &Installation,
-    rows: &[Judged],
-    measures: &Measures,
-    songs: &[StemFolder],
-    jobs: usize,
-    out: Option<&Path>,
-) -> Result<Vec<Outcome>> {
-    let bars = MultiProgress::new();
-    let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(songs.iter().map(|_| None).collect());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(songs.len()) {
-            scope.spawn(|| {
-                while let Some(song) = songs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = evaluate(installation, rows, measures, song, &bars, out);
-                    if outcome.is_err() {
-                        next.store(songs.len(), Ordering::Relaxed);
-                    }
-                    let song_idx = songs.iter().position(|s| std::ptr::eq(s, song)).expect("it is one of them");
-                    outcomes.lock().expect("nobody panics with the lock")[song_idx] = Some(outcome);
-                }
-            });
+    let (mut songs, mut failed) = (Vec::new(), Vec::new());
+    for (dir, outcome) in dirs.iter().zip(evaluation.evaluate_all(&dirs, jobs)) {
+        match outcome {
+            Ok(outcome) => songs.push(outcome.report),
+            Err(error) => failed.push(Failure { name: audio::song_name(dir), error: error.to_string() }),
         }
-    });
-    // Songs that were not begun have none, but then another one has an error.
-    outcomes.into_inner().expect("nobody panics with the lock").into_iter().flatten().collect()
+    }
+
+    let num_failed = failed.len();
+    let model = match (&installation, &args.estimates) {
+        (Some(installation), _) => ModelInfo {
+            name: installation.model.manifest.name.clone(),
+            dir: installation.model.dir.clone(),
+            sha256: installation.model.manifest.graph.sha256.clone(),
+        },
+        (None, estimates) => {
+            ModelInfo { name: "estimates".into(), dir: estimates.clone().unwrap_or_default(), sha256: String::new() }
+        }
+    };
+    let report = Report::new(model, args.data.clone(), oracle.map(OracleMask::name), songs, failed);
+    match &args.json {
+        Some(path) if path.as_os_str() == "-" => console::print(report.json()?),
+        json => {
+            if !args.quiet {
+                console::print(report.table());
+            }
+            if let Some(path) = json {
+                write_beside(path, &report.json()?)?;
+            }
+        }
+    }
+    match num_failed {
+        0 => Ok(()),
+        _ => bail!("{num_failed} of {} songs could not be judged", dirs.len()),
+    }
 }
 
-fn evaluate(
-    installation: &Installation,
-    rows: &[Judged],
-    measures: &Measures,
-    song: &StemFolder,
-    bars: &MultiProgress,
-    out: Option<&Path>,
-) -> Result<Outcome> {
-    let rows = of_song(rows, song);
-    if rows.is_empty() {
-        bail!("{}: has none of the stems that are judged", song.dir().display());
+/// What is the same for all songs.
+struct Evaluation<'a> {
+    args: &'a Args,
+    installation: Option<&'a Installation>,
+    /// Those of the model; estimates have their own for each song.
+    rows: Vec<Judged>,
+    measures: Measures,
+    progress: Progress,
+}
+
+impl Evaluation<'_> {
+    /// Several songs at a time; the outcomes are in the order of the songs. A song that fails does not keep the others
+    /// from being judged.
+    fn evaluate_all(&self, dirs: &[PathBuf], jobs: usize) -> Vec<Result<Outcome>> {
+        let next = AtomicUsize::new(0);
+        let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(dirs.iter().map(|_| None).collect());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.min(dirs.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let song_idx = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(dir) = dirs.get(song_idx) else { break };
+                        let outcome = self.evaluate(dir);
+                        if let Err(error) = &outcome {
+                            self.progress.complain(format_args!("error: {error}"));
+                        }
+                        outcomes.lock().expect("nobody panics with the lock")[song_idx] = Some(outcome);
+                    }
+                });
+            }
+        });
+        outcomes.into_inner().expect("nobody panics with the lock").into_iter().flatten().collect()
     }
-    let bar = bars.add(song_bar(&song.name(), song.reader()?.num_samples()));
-    let outcome = song::evaluate(installation, &rows, measures, song, &bar);
-    bar.finish_and_clear();
-    let outcome = outcome?;
-    if let (Some(out), Some(text)) = (out, &outcome.museval_json) {
-        write_beside(&out.join(format!("{}.json", song.name())), text)?;
+
+    fn evaluate(&self, dir: &Path) -> Result<Outcome> {
+        let song = StemFolder::open(dir)?;
+        let estimates = match &self.args.estimates {
+            Some(estimates) => Some(EstimateFolder::open(estimates, &song.name())?),
+            None => None,
+        };
+        let lengths = Lengths { pad: self.args.pad, trim: self.args.trim };
+        let (source, rows) = match (&estimates, self.installation) {
+            (Some(folder), _) => {
+                let whose = format!("estimates of {}", song.name());
+                (Source::Files(folder, lengths), estimated_stems(&whose, &folder.names, &self.args.stems)?)
+            }
+            (None, Some(installation)) => (Source::Model(installation), self.rows.clone()),
+            (None, None) => unreachable!("without estimates there is a model"),
+        };
+        let rows = of_song(&rows, &song);
+        if rows.is_empty() {
+            bail!("{}: has none of the stems that are judged", song.dir().display());
+        }
+        let bar = self.progress.song(&song.name(), song.reader()?.num_samples());
+        let outcome = song::evaluate(&source, &rows, &self.measures, &song, &bar);
+        bar.finish_and_clear();
+        let outcome = outcome?;
+        if let (Some(out), Some(text)) = (&self.args.out, &outcome.museval_json) {
+            write_beside(&out.join(format!("{}.json", song.name())), text)?;
+        }
+        Ok(outcome)
     }
-    Ok(outcome)
 }

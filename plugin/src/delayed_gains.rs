@@ -11,7 +11,7 @@ const CROWDED: usize = CAPACITY / 4 * 3;
 /// A queue of gain changes, each due at a sample of the output. Never grows.
 ///
 /// A flood of changes does not overflow it: once it is three quarters full, a change that is due less than
-/// `delay / 1024` samples after the newest entry (22 samples for a delay of 518 ms at 44.1 kHz) replaces that entry's
+/// `delay / 1024` samples after the newest entry (18 samples for a delay of 415 ms at 44.1 kHz) replaces that entry's
 /// gains instead of getting one of its own. Then the last quarter covers the whole delay, no change is lost for good,
 /// and none acts early by more than that.
 pub struct DelayedGains {

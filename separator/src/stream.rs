@@ -222,4 +222,27 @@ mod tests {
             }
         }
     }
+
+    /// At both rates, a while after the last sound: at most a second.
+    #[test]
+    fn streams_settle_in_silence_and_wake_with_sound() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = TestModel::with_masks([0.1, 0.5, 0.05, 0.2]).write(dir.path()).unwrap();
+        for rate in [44_100.0, 48e3] {
+            let schedule = schedule_of(&model.manifest, rate);
+            let mut stream = Stream::new(Pipeline::new(&runtime(), &model).unwrap(), schedule.clone());
+            let mut stems = vec![Stereo::default(); 4];
+            let mut is_settled_after = |idx: i64| {
+                let len = (schedule.job_end(idx) - schedule.job_end(idx - 1)) as usize;
+                // A second of sound, two of silence, and one of sound.
+                let level = if (44..132).contains(&idx) { 0.0 } else { 1.0 };
+                let part: Vec<f32> = noise(len).iter().map(|x| x * level).collect();
+                stream.process_job(&mut [part.clone(), part], &mut stems).unwrap();
+                stream.is_settled()
+            };
+            let settled: Vec<bool> = (0..176).map(&mut is_settled_after).collect();
+            assert!(!settled[..46].contains(&true) && !settled[132..].contains(&true), "{rate} Hz: sound");
+            assert!(!settled[88..132].contains(&false), "{rate} Hz: silence");
+        }
+    }
 }

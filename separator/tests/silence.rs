@@ -46,6 +46,22 @@ fn after_silence_all_is_as_if_it_had_been_computed() {
     }
 }
 
+/// The same through resamplers, which skip silence by themselves. At 48 kHz 7 hops of 1008 samples are 7680 host samples,
+/// after which the grids of both rates meet again.
+#[test]
+fn after_silence_resamplers_go_on_as_from_the_start() {
+    const PERIOD: usize = 7680;
+    let (_dir, model) = write_model(&TestModel { listens: true, ..TestModel::with_masks([0.1, 0.5, 0.05, 0.2]) });
+    let music = noise(5 * PERIOD, 3);
+    let twice = music.clone().map(|channel| [&*channel, &vec![0.0; 4 * PERIOD], &*channel].concat());
+    let stems = separate(&model, 48e3, &twice, || 1000);
+    for stem in stems.iter().flatten() {
+        assert!(stem[..5 * PERIOD] == stem[9 * PERIOD..]);
+        // From the kernels' reach on, silence is nothing but zeros.
+        assert!(stem[6 * PERIOD..8 * PERIOD].iter().all(|&x| x == 0.0));
+    }
+}
+
 /// A counter never settles: it is stopped after ten seconds, and goes on from there.
 #[test]
 fn a_network_that_never_settles_is_left_alone_after_ten_seconds() {

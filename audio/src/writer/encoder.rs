@@ -117,7 +117,7 @@ impl Encoder {
 }
 
 /// Names of fields as ffmpeg has them for all its containers.
-fn ffmpeg_name(name: &str) -> String {
+pub(crate) fn ffmpeg_name(name: &str) -> String {
     match name {
         "TRACKNUMBER" => "track".into(),
         "ALBUMARTIST" => "album_artist".into(),

@@ -3,11 +3,13 @@
 mod encoder;
 mod flac;
 mod quantizer;
+mod stem_file;
 mod tags;
 mod wav;
 
 use std::path::Path;
 
+pub use stem_file::StemFileWriter;
 pub use tags::{Cover, Tags};
 pub use wav::{WavFormat, WavSpec, WavWriter};
 

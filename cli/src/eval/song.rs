@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use audio::{SdrMeter, StemFolder};
-use indicatif::ProgressBar;
 use metrics::{BssEval, Config, Ratios, Stereo};
 use separator::FileSeparator;
 use slicqt::Plan;
 
 use super::aligned::Aligned;
+use super::estimates::{EstimateFolder, EstimateReader, Lengths};
 use super::stems::Judged;
 use crate::eval::museval_json;
 use crate::installation::Installation;
 use crate::oracle::{Oracle, OracleMask};
+use crate::progress::SongProgress;
 use crate::report::{Measured, Score, SongReport};
 
 /// Samples read at a time.
@@ -34,21 +35,38 @@ pub struct Outcome {
     pub museval_json: Option<String>,
 }
 
-/// Separates the song and measures its stems, those of the oracle, and the mix in their place.
+/// Where estimates come from.
+pub enum Source<'a> {
+    Model(&'a Installation),
+    Files(&'a EstimateFolder, Lengths),
+}
+
+/// The same, while a song is on its way.
+enum Stream {
+    Model(Box<FileSeparator>),
+    Files(EstimateReader),
+}
+
+/// Takes the estimates of the song from `source` and measures them, those of the oracle, and the mix in their place.
 pub fn evaluate(
-    installation: &Installation,
+    source: &Source,
     rows: &[Judged],
     measures: &Measures,
     song: &StemFolder,
-    bar: &ProgressBar,
+    bar: &SongProgress,
 ) -> Result<Outcome> {
     let mut reader = song.reader()?;
     let sample_rate_hz = reader.sample_rate_hz();
-    let pipeline = installation.pipeline()?;
-    // At another rate, the model's transform has other bins: no bound for the model.
-    let oracle = measures.oracle.filter(|_| pipeline.sample_rate_hz() == sample_rate_hz);
-    let mut oracle = oracle.map(|mask| OracleStream::new(pipeline.plan(), rows.len(), mask));
-    let mut separator = FileSeparator::new(pipeline, f64::from(sample_rate_hz));
+    let (mut stream, mut oracle) = match source {
+        Source::Files(folder, lengths) => (Stream::Files(folder.reader(sample_rate_hz, *lengths)?), None),
+        Source::Model(installation) => {
+            let pipeline = installation.pipeline()?;
+            // At another rate, the model's transform has other bins: no bound for the model.
+            let oracle = measures.oracle.filter(|_| pipeline.sample_rate_hz() == sample_rate_hz);
+            let oracle = oracle.map(|mask| OracleStream::new(pipeline.plan(), rows.len(), mask));
+            (Stream::Model(Box::new(FileSeparator::new(pipeline, f64::from(sample_rate_hz)))), oracle)
+        }
+    };
 
     let num_sets = 1 + usize::from(oracle.is_some());
     let mut meters = Meters::new(rows.len(), num_sets, measures.is_bss_eval.then_some(sample_rate_hz));
@@ -59,6 +77,7 @@ pub fn evaluate(
     let (mut num_samples, mut separation_time) = (0, Duration::ZERO);
     loop {
         let len = reader.read_block(BLOCK_LEN, &mut block)?;
+        check_finite(&block, song, num_samples, sample_rate_hz)?;
         let truth: Vec<Stereo> = rows.iter().map(|row| sum(&block, &row.truth)).collect();
         aligned.push(0, &truth);
         if let Some(oracle) = &mut oracle {
@@ -73,13 +92,26 @@ pub fn evaluate(
             aligned.push(1, &estimates);
             separated_time += start.elapsed();
         };
-        if len == 0 {
-            separator.finish(&mut sink)?;
-            separation_time += start.elapsed().saturating_sub(separated_time);
-            break;
-        }
-        separator.push([&mix[0], &mix[1]], &mut sink)?;
-        separation_time += start.elapsed().saturating_sub(separated_time);
+        stream = match (stream, len) {
+            (Stream::Model(separator), 0) => {
+                separator.finish(&mut sink)?;
+                separation_time += start.elapsed().saturating_sub(separated_time);
+                break;
+            }
+            (Stream::Files(mut files), 0) => {
+                files.end()?;
+                break;
+            }
+            (Stream::Model(mut separator), _) => {
+                separator.push([&mix[0], &mix[1]], &mut sink)?;
+                separation_time += start.elapsed().saturating_sub(separated_time);
+                Stream::Model(separator)
+            }
+            (Stream::Files(mut files), _) => {
+                sink(&files.read(len)?);
+                Stream::Files(files)
+            }
+        };
         aligned.drain(|stems| meters.add(stems));
         num_samples += len as u64;
         bar.set_position(num_samples);
@@ -102,6 +134,18 @@ pub fn evaluate(
     let names = rows.iter().map(|row| row.name.clone()).collect();
     let report = SongReport::new(song.name(), seconds, separation_time.as_secs_f64(), names, scores);
     Ok(Outcome { report, museval_json })
+}
+
+/// A song with such samples has no scores: an error that names the first of them.
+fn check_finite(block: &[Stereo; 4], song: &StemFolder, num_before: u64, rate_hz: u32) -> Result<()> {
+    for (stem_idx, stem) in block.iter().enumerate() {
+        if let Some(at) = stem.iter().filter_map(|channel| channel.iter().position(|x| !x.is_finite())).min() {
+            let file = song.file(stem_idx).unwrap_or(song.dir());
+            let seconds = (num_before + at as u64) as f64 / f64::from(rate_hz);
+            bail!("{}: the sample at {seconds:.3} s is NaN or infinite; export the stem again", file.display());
+        }
+    }
+    Ok(())
 }
 
 /// Everything that is measured, row by row.

@@ -8,7 +8,7 @@ const BASS: usize = 2;
 const OTHER: usize = 3;
 
 /// Names that models give to the sum of all stems that they do not name themselves.
-const REST_NAMES: [&str; 3] = ["other", "accompaniment", "rest"];
+const REST_NAMES: [&str; 5] = ["other", "accompaniment", "rest", "instrumental", "no_vocals"];
 
 /// A row of the table: the sum of some true stems against the sum of some of the model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,27 @@ pub fn judged_stems(whose: &str, model_stems: &[String], judged: &[String]) -> R
         rows.push(Judged { name: name.clone(), truth, estimate });
     }
     Ok(rows)
+}
+
+/// The rows for estimates that are there as files: those of the true stems, and one for the rest. Not all must be there.
+pub fn estimated_stems(whose: &str, names: &[String], judged: &[String]) -> Result<Vec<Judged>> {
+    let known = |name: &&String| STEM_NAMES.contains(&name.as_str()) || REST_NAMES.contains(&name.as_str());
+    let Some(unknown) = names.iter().find(|name| !known(name)) else {
+        // With a rest they are a whole; without, each is judged alone.
+        if names.iter().any(|name| REST_NAMES.contains(&name.as_str())) {
+            return judged_stems(whose, names, judged);
+        }
+        if let Some(missing) = judged.iter().find(|name| !names.contains(name)) {
+            bail!("--stems: {missing} is not among the estimates: {}", names.join(", "));
+        }
+        let truth = |name: &String| STEM_NAMES.iter().position(|stem| stem == name);
+        let rows = names.iter().enumerate().filter(|(_, name)| judged.is_empty() || judged.contains(name));
+        let row = |(idx, name): (usize, &String)| {
+            Some(Judged { name: name.clone(), truth: vec![truth(name)?], estimate: vec![idx] })
+        };
+        return Ok(rows.filter_map(row).collect());
+    };
+    bail!("{whose}: expected files called {}, or instrumental for the rest, but found {unknown}", STEM_NAMES.join(", "))
 }
 
 /// Which true stems each name stands for: every one is in exactly one of them.

@@ -19,7 +19,7 @@ use super::song::Channel;
 #[derive(ClapArgs)]
 #[command(after_long_help = AFTER_HELP)]
 pub struct Args {
-    /// The song: wav, aiff, flac, ogg, mp3 or m4a
+    /// The song, in any format and at any rate
     #[arg(value_name = "SONG", conflicts_with = "find")]
     pub song: Option<PathBuf>,
 
@@ -61,6 +61,10 @@ pub struct Args {
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
+    /// Print a JSON object instead of the table
+    #[arg(long, conflicts_with = "find")]
+    pub json: bool,
+
     /// Search for a transform
     #[arg(long, requires = "data", help_heading = "Search")]
     pub find: bool,
@@ -97,7 +101,7 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Transforms (Hz and samples; at 44100 Hz unless a rate is named):
+Transforms (Hz and samples; at the rate of the song, or 44100 Hz, unless a rate is named):
   bark-262, mel-32                      the published ones
   SCALE:BANDS:FMIN[-FMAX][:slice=N][:transition=N][:rate=HZ]
                                         SCALE is bark, mel, cq (constant Q), vq(GAMMA) (variable Q) or linear

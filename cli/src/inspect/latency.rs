@@ -1,19 +1,19 @@
 //! What a transform makes the live path wait.
 
-use slicqt::{Plan, Sample};
+use slicqt::{Plan, Sample, Timing};
 
 /// Length of the separator's fade when the worker falls behind, in samples.
 const FADE_LEN: usize = 256;
 
 /// The latency of the plugin with a causal network on this transform, in samples at the transform's rate: a hop must
-/// fill, and the rest of a slice must come before the overlapping slices give a sample (together one slice length);
-/// the worker has half a hop, and a fade of 256 samples must fit in. `separator::latency_samples` says the same for a
+/// fill, and what trimmed slices overlap must come before they give a sample; the worker has half a hop, and a fade of
+/// 256 samples must fit in. `separator::latency_samples` says the same for a
 /// host at the model's rate whose blocks are no longer than half a hop.
 ///
 /// # Realtime
 /// Safe.
 pub fn live_latency_samples<T: Sample>(plan: &Plan<T>) -> usize {
-    plan.slice_len() + plan.hop_len() / 2 + FADE_LEN
+    plan.hop_len() + plan.delay_samples(Timing::Trimmed) + plan.hop_len() / 2 + FADE_LEN
 }
 
 #[cfg(test)]
@@ -31,6 +31,6 @@ mod tests {
         let plan = Plan::<f32>::new(&Design::bark_262()).unwrap();
         assert_eq!(plan.slice_len(), manifest.transform.slice_len, "the shipped model's transform");
         assert_eq!(live_latency_samples(&plan), separator::latency_samples(&manifest, 44_100.0, 512));
-        assert_eq!(live_latency_samples(&plan), 22_831);
+        assert_eq!(live_latency_samples(&plan), 18_317);
     }
 }

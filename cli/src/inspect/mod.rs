@@ -16,7 +16,6 @@ mod song;
 mod song_figure;
 mod spectrogram;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -24,6 +23,8 @@ use audio::AudioReader;
 use slicqt::{Design, Plan};
 
 pub use args::Args;
+
+use crate::console;
 use profile::Profile;
 
 /// Legal widths and heights of pictures, in pixels.
@@ -42,7 +43,10 @@ pub fn run(args: &Args) -> Result<()> {
     if !(args.range_db > 0.0 && args.range_db.is_finite()) {
         bail!("--range-db: expected a number of dB above 0, got {}", args.range_db);
     }
-    let design = parse("--transform", &args.transform)?;
+    let design = match &args.song {
+        Some(song) => design_at(&args.transform, AudioReader::open(song)?.sample_rate_hz())?,
+        None => parse("--transform", &args.transform)?,
+    };
     let profile = Profile::new(&design).map_err(|error| anyhow!("--transform {design}: {error}"))?;
     let (song_png, design_png) = pictures(args);
     output::check_writable(&design_png)?;
@@ -56,8 +60,17 @@ pub fn run(args: &Args) -> Result<()> {
     written.push(design_png);
 
     let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
-    let text = format!("{}\nwrote {}\n", design_table::table(&design, &profile), written.join(" and "));
-    print(&text)
+    if args.json {
+        console::print_line(serde_json::json!({
+            "transform": design.to_string(),
+            "sample_rate_hz": design.sample_rate_hz(),
+            "pictures": written,
+        }));
+    } else {
+        let table = design_table::table(&design, &profile);
+        console::print_line(format_args!("{table}\nwrote {}", written.join(" and ")));
+    }
+    Ok(())
 }
 
 /// Names of the song's and the design's picture.
@@ -76,7 +89,7 @@ fn draw_song(args: &Args, song: &Path, design: &Design) -> Result<canvas::Canvas
     let sample_rate_hz = f64::from(AudioReader::open(song)?.sample_rate_hz());
     if design.sample_rate_hz() != sample_rate_hz {
         bail!(
-            "{}: is at {sample_rate_hz} Hz, but --transform {design} is for {} Hz: add :rate={sample_rate_hz}",
+            "{}: is at {sample_rate_hz} Hz, but --transform {design} is for {} Hz: leave its :rate= away, or make it {sample_rate_hz}",
             song.display(),
             design.sample_rate_hz()
         );
@@ -120,16 +133,21 @@ fn find(args: &Args) -> Result<()> {
     })
 }
 
-fn parse(option: &str, text: &str) -> Result<Design> {
-    text.parse().map_err(|error| anyhow!("{option}: {error}"))
+/// The transform at the song's rate, unless it names another.
+fn design_at(transform: &str, sample_rate_hz: u32) -> Result<Design> {
+    let design = parse("--transform", transform)?;
+    if design.sample_rate_hz() == f64::from(sample_rate_hz) || transform.contains("rate=") {
+        return Ok(design);
+    }
+    // The published ones are at 44100 Hz; elsewhere they are their scale.
+    let scale = match transform {
+        "bark-262" => "bark:262:32.9",
+        "mel-32" => "mel:32:115.5",
+        other => other,
+    };
+    parse("--transform", &format!("{scale}:rate={sample_rate_hz}"))
 }
 
-/// A pipe that was closed is the reader's choice.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(anyhow!("could not write the table to the standard output: {error}"))
-        }
-        _ => Ok(()),
-    }
+fn parse(option: &str, text: &str) -> Result<Design> {
+    text.parse().map_err(|error| anyhow!("{option}: {error}"))
 }

@@ -11,7 +11,7 @@ use super::axes::Axes;
 use super::canvas::{Area, Canvas, Drawn, FONT, Rectangle, TITLE_FONT, frequency_label, frequency_ticks};
 use super::song::{Channel, num_samples, stretch_s};
 use super::spectrogram::{Raster, Spectrogram};
-use crate::progress::song_bar;
+use crate::progress::{Progress, ProgressKind};
 
 /// Lowest frequency of the axis.
 const LOWEST_HZ: f64 = 20.0;
@@ -78,7 +78,8 @@ fn rasters(
         .collect();
     let longest = request.panels.iter().map(|(_, plan)| plan.slice_len()).max().unwrap_or(0);
     let end = num_samples.min((time_s[1] * sample_rate_hz) as u64 + 2 * longest as u64);
-    let bar = song_bar(&request.song.file_name().unwrap_or_default().to_string_lossy(), Some(end));
+    let bar = Progress::new(ProgressKind::Auto)
+        .song(&request.song.file_name().unwrap_or_default().to_string_lossy(), Some(end));
     let (mut block, mut channel, mut position) = ([Vec::new(), Vec::new()], Vec::new(), 0);
     while position < end {
         let len = reader.read_block(&mut block)?;

@@ -29,7 +29,7 @@ const ALL: [Column; 11] = [
 ];
 
 impl Report {
-    pub(super) fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let is_bss_eval = self.songs.iter().flat_map(|song| song.stems.values()).any(|score| score.bss_eval.is_some());
         let all = if self.oracle.is_some() { &ALL[..] } else { &ALL[..8] };
         let columns = if is_bss_eval { all } else { &GLOBAL[..] };
@@ -88,11 +88,16 @@ impl Report {
         for row in self.rows.iter().filter(|row| row.contains('+')) {
             let _ = writeln!(table, "{row}: the sum of these estimates against what has the bass inside other");
         }
+        for failure in &self.failed {
+            let _ = writeln!(table, "left out: {}: {}", failure.name, failure.error);
+        }
+        let _ = writeln!(table, "\nmodel {} ({})", self.model.name, self.model.dir.display());
+        if self.real_time_factor == 0.0 {
+            return;
+        }
         let _ = writeln!(
             table,
-            "\nmodel {} ({})\n{:.3} of real time for the separation ({:.1} x real time)",
-            self.model.name,
-            self.model.dir.display(),
+            "{:.3} of real time for the separation ({:.1} x real time)",
             self.real_time_factor,
             1.0 / self.real_time_factor.max(1e-9)
         );

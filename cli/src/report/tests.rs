@@ -23,7 +23,7 @@ fn report(with_bss: bool) -> Report {
         song("y", 200.0, 40.0, [score(15.0), None, None, None]),
     ];
     let model = ModelInfo { name: "first".into(), dir: "models/first".into(), sha256: "00".into() };
-    Report::new(model, "data".into(), with_bss.then_some("IRM1"), songs)
+    Report::new(model, "data".into(), with_bss.then_some("IRM1"), songs, Vec::new())
 }
 
 #[test]

@@ -31,10 +31,16 @@ impl Workplace {
 
     /// Runs `unbraid ARGS` in the folder.
     pub fn unbraid(&self, args: &[&str]) -> Outcome {
+        self.unbraid_with(args, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn unbraid_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
         let output = Command::new(env!("CARGO_BIN_EXE_unbraid"))
             .args(args)
             .current_dir(self.dir.path())
             .env("UNBRAID_MODEL", self.path("model"))
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -166,3 +166,63 @@ fn a_stem_missing_without_a_word_is_an_error() {
     assert!(!outcome.is_success);
     assert!(outcome.stderr.contains("nowhere"), "{}", outcome.stderr);
 }
+
+/// Files of any program against the truth: exact ones score infinity and are left out, halved ones 6.02 dB.
+#[test]
+fn given_estimates_are_judged() {
+    let workplace = Workplace::new(MASKS);
+    // As MUSDB18-HQ is laid out.
+    for song in ["a", "b"] {
+        let stems: Vec<Vec<f32>> = (0..4).map(|seed| tones(30_000, 44_100, seed)).collect();
+        for (stem, name) in stems.iter().zip(STEM_NAMES) {
+            write_wav(&workplace.path(&format!("musdb/test/{song}/{name}.wav")), 44_100, [stem, stem]);
+            let half: Vec<f32> = stem.iter().map(|x| x / 2.0).collect();
+            let len = if song == "a" { 30_000 } else { 29_000 };
+            write_wav(&workplace.path(&format!("est/{song}/{name}.wav")), 44_100, [&half[..len], &half[..len]]);
+        }
+        write_wav(&workplace.path(&format!("musdb/test/{song}/mixture.wav")), 44_100, [&stems[0], &stems[0]]);
+    }
+    let scores = |more: &[&str]| {
+        let args = ["eval", "--data", "musdb", "--estimates", "est", "--json", "-", "--global-only"];
+        let outcome = workplace.unbraid(&[&args[..], more].concat());
+        (outcome.is_success, serde_json::from_str::<Value>(&outcome.stdout).unwrap(), outcome.stderr)
+    };
+    let (is_success, json, stderr) = scores(&[]);
+    assert!(!is_success && stderr.contains("--pad fills it up") && stderr.contains("1 of 2 songs"), "{stderr}");
+    assert_eq!((json["songs"].as_array().unwrap().len(), &json["failed"][0]["name"]), (1, &"b".into()));
+    close(&json["stems"]["vocals"]["sdr_db"], 20.0 * 2f64.log10());
+    let (is_success, json, stderr) = scores(&["--pad"]);
+    assert!(is_success && json["songs"].as_array().unwrap().len() == 2, "{stderr}");
+
+    // A voice and the rest, longer than the truth.
+    let stems: Vec<Vec<f32>> = (0..4).map(|seed| tones(30_000, 44_100, seed)).collect();
+    let long = |stems: &[Vec<f32>]| -> Vec<f32> {
+        let sum = (0..30_000).map(|i| stems.iter().map(|stem| stem[i]).sum::<f32>() / 2.0);
+        sum.chain(vec![0.1; 500]).collect()
+    };
+    for (name, stems) in [("vocals", &stems[..1]), ("no_vocals", &stems[1..])] {
+        let long = long(stems);
+        write_wav(&workplace.path(&format!("two/a/{name}.wav")), 44_100, [&long, &long]);
+    }
+    let two = ["eval", "--data", "musdb/test/a", "--estimates", "two", "--json", "two.json"];
+    let outcome = workplace.unbraid(&two);
+    assert!(!outcome.is_success && outcome.stderr.contains("--trim cuts it"), "{}", outcome.stderr);
+    let outcome = workplace.unbraid(&[&two[..], &["--trim"]].concat());
+    assert!(outcome.is_success && outcome.stdout.contains("no_vocals"), "{} {}", outcome.stdout, outcome.stderr);
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(workplace.path("two.json")).unwrap()).unwrap();
+    close(&json["stems"]["no_vocals"]["sdr_db"], 20.0 * 2f64.log10());
+}
+
+#[test]
+fn one_bad_song_does_not_end_the_evaluation() {
+    let workplace = Workplace::new(MASKS);
+    write_song(&workplace, "a", &[]);
+    write_song(&workplace, "b", &["drums"]);
+    std::fs::remove_file(workplace.path("data/b/song.json")).unwrap();
+    write_song(&workplace, "c", &[]);
+    let outcome = workplace.unbraid(&["eval", "--data", "data", "--json", "scores.json", "--global-only"]);
+    assert!(!outcome.is_success && outcome.stderr.contains("1 of 3 songs could not be judged"), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("left out: b: ") && outcome.stdout.contains("all songs"), "{}", outcome.stdout);
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(workplace.path("scores.json")).unwrap()).unwrap();
+    assert_eq!((json["songs"].as_array().unwrap().len(), json["failed"].as_array().unwrap().len()), (2, 1));
+}

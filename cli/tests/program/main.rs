@@ -1,5 +1,7 @@
 //! The built program, run as users run it.
 
+mod batches;
+mod cases;
 mod command;
 mod eval;
 mod inspect;

@@ -27,6 +27,27 @@ fn list_and_show_tell_what_is_there_and_what_can_be_had() {
 }
 
 #[test]
+fn models_are_listed_shown_for_programs_and_removed() {
+    let workplace = Workplace::new([0.25; 4]);
+    let data = workplace.path("data");
+    let variables = [("XDG_DATA_HOME", data.to_str().unwrap()), ("HOME", data.to_str().unwrap())];
+    let run = |args: &[&str]| workplace.unbraid_with(args, &variables);
+    let show: serde_json::Value = serde_json::from_str(&run(&["models", "show", "./model", "--json"]).stdout).unwrap();
+    assert_eq!((&show["name"], &show["stems"][3]), (&"test".into(), &"other".into()));
+    if cfg!(target_os = "linux") {
+        let mine = workplace.path("data/unbraid/models/mine");
+        std::fs::create_dir_all(mine.parent().unwrap()).unwrap();
+        std::fs::rename(workplace.path("model"), &mine).unwrap();
+        let list: serde_json::Value = serde_json::from_str(&run(&["models", "list", "--json"]).stdout).unwrap();
+        assert!(list.as_array().unwrap().iter().any(|model| model["name"] == "mine"), "{list}");
+        assert!(!run(&["models", "remove", "../mine"]).is_success);
+        let outcome = run(&["models", "remove", "mine"]);
+        assert!(outcome.is_success && !mine.exists(), "{}", outcome.stderr);
+        assert!(!run(&["models", "remove", "mine"]).is_success);
+    }
+}
+
+#[test]
 fn fetch_shows_the_licence_before_it_asks_the_network() {
     let workplace = Workplace::new([0.25; 4]);
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

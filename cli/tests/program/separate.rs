@@ -208,7 +208,7 @@ fn help_teaches() {
     let workplace = Workplace::new(MASKS);
     let help = workplace.unbraid(&["--help"]);
     assert!(help.is_success);
-    assert!(help.stdout.contains("unbraid separate song.mp3 --out stems"));
+    assert!(help.stdout.contains("unbraid separate song.mp3 --two-stems vocals"));
     assert!(workplace.unbraid(&["models", "--help"]).stdout.contains("unbraid models fetch"));
     for command in ["separate", "eval"] {
         assert!(workplace.unbraid(&[command, "--help"]).stdout.contains("--model"));

@@ -51,6 +51,7 @@ struct Roster {
     sleeping: Vec<usize>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one at a time, on a worker's stack")]
 enum Found {
     Job(WorkerLane),
     LookAgain(Duration),

@@ -84,3 +84,19 @@ fn bessel_i0(x: f64) -> f64 {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_shared_while_they_are_in_use() {
+        let kernel = || Kernel::shared(40, 147, 0.4321);
+        let (first, second) = (kernel(), kernel());
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(!Arc::ptr_eq(&first, &Kernel::shared(40, 147, 0.4322)));
+        let weak = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(weak.upgrade().is_none(), "nobody uses it");
+    }
+}

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use audio::{STEM_NAMES, StemFolder};
 
-use crate::progress::song_bar;
+use crate::progress::{Progress, ProgressKind};
 
 /// Part of a song, all its stems.
 pub struct Excerpt {
@@ -29,7 +29,7 @@ fn excerpt(song: &StemFolder, seconds: f64, sample_rate_hz: u32) -> Result<Excer
         bail!("{}: expected stems at {sample_rate_hz} Hz, got {} Hz", song.dir().display(), reader.sample_rate_hz());
     }
     let stem_idxs: Vec<usize> = (0..STEM_NAMES.len()).filter(|idx| song.file(*idx).is_some()).collect();
-    let bar = song_bar(&song.name(), reader.num_samples());
+    let bar = Progress::new(ProgressKind::Auto).song(&song.name(), reader.num_samples());
     let mut stems: Vec<[Vec<f32>; 2]> = vec![Default::default(); stem_idxs.len()];
     let mut block: [[Vec<f32>; 2]; STEM_NAMES.len()] = Default::default();
     loop {

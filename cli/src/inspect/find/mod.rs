@@ -86,7 +86,7 @@ pub fn run(request: &Request) -> Result<()> {
                 bar.inc(1);
                 match result? {
                     Some(trial) => {
-                        bar.suspend(|| eprintln!("{}", line(&trial)));
+                        bar.suspend(|| crate::console::complain(line(&trial)));
                         search.add(trial);
                         search.save()?;
                     }
@@ -102,7 +102,7 @@ pub fn run(request: &Request) -> Result<()> {
     bar.finish_and_clear();
     search.save()?;
     if num_empty > 0 {
-        eprintln!("{num_empty} draws gave no design: their scale cannot be that fast");
+        crate::console::complain(format_args!("{num_empty} draws gave no design: their scale cannot be that fast"));
     }
     print!("{}", ranking::markdown(&search.trials, &request.latencies_ms, request.num_best));
     Ok(())

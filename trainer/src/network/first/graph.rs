@@ -45,7 +45,10 @@ fn pool(
     }
     let shape = [grid.len() as i64, widest as i64];
     let (indices, factors) = (g.ints(&indices, &shape), g.floats(&factors, &shape));
-    let gathered = g.node("Gather", &[magnitudes, &indices], &[("axis", Attr::Int(1))]);
+    // Gather copies runs of the last axis: with the inputs there, a fourth of the calls for values one by one.
+    let by_coef = g.node("Transpose", &[magnitudes], &[("perm", Attr::Ints(vec![1, 0]))]);
+    let gathered = g.node("Gather", &[&by_coef, &indices], &[("axis", Attr::Int(0))]);
+    let gathered = g.node("Transpose", &[&gathered], &[("perm", Attr::Ints(vec![2, 0, 1]))]);
     let weighted = g.node("Mul", &[&gathered, &factors], &[]);
     let axes = g.ints(&[2], &[1]);
     let amplitudes = g.node("ReduceSum", &[&weighted, &axes], &[("keepdims", Attr::Int(0))]);
@@ -164,12 +167,16 @@ fn decode(
 fn expand(g: &mut GraphBuilder, cells: &Value, grid: &Grid) -> Value {
     let lower: Vec<i64> = grid.lower.iter().map(|i| i64::from(*i)).collect();
     let upper: Vec<i64> = lower.iter().map(|i| i + 1).collect();
-    let shape = [lower.len() as i64];
-    let (lower, upper) = (g.ints(&lower, &shape), g.ints(&upper, &shape));
-    let fraction = g.floats(&grid.fraction, &shape);
-    let a = g.node("Gather", &[cells, &lower], &[("axis", Attr::Int(1))]);
-    let b = g.node("Gather", &[cells, &upper], &[("axis", Attr::Int(1))]);
+    let num_coefs = lower.len() as i64;
+    let (lower, upper) = (g.ints(&lower, &[num_coefs]), g.ints(&upper, &[num_coefs]));
+    let fraction = g.floats(&grid.fraction, &[num_coefs, 1]);
+    // The masks last, as in `pool`.
+    let swap = [("perm", Attr::Ints(vec![1, 0]))];
+    let by_cell = g.node("Transpose", &[cells], &swap);
+    let a = g.node("Gather", &[&by_cell, &lower], &[("axis", Attr::Int(0))]);
+    let b = g.node("Gather", &[&by_cell, &upper], &[("axis", Attr::Int(0))]);
     let difference = g.node("Sub", &[&b, &a], &[]);
     let step = g.node("Mul", &[&difference, &fraction], &[]);
-    g.node("Add", &[&a, &step], &[])
+    let by_coef = g.node("Add", &[&a, &step], &[]);
+    g.node("Transpose", &[&by_coef], &swap)
 }
