@@ -11,17 +11,11 @@ pub struct SdrMeter {
 
 impl SdrMeter {
     /// A meter that has seen nothing.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn new() -> SdrMeter {
         SdrMeter::default()
     }
 
     /// Adds the next samples, `[channel_idx][sample_idx]`.
-    ///
-    /// # Realtime
-    /// Safe.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -43,17 +37,11 @@ impl SdrMeter {
 
     /// The SDR in dB so far: infinite for an exact estimate, `None` where the reference is silent (there the ratio says
     /// nothing) or nothing was added.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn sdr_db(&self) -> Option<f64> {
         (self.signal_energy > 0.0).then(|| 10.0 * (self.signal_energy / self.error_energy).log10())
     }
 
     /// Samples per channel added so far.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn num_samples(&self) -> u64 {
         self.num_samples
     }
@@ -63,9 +51,6 @@ impl SdrMeter {
 ///
 /// # Panics
 /// If the slices differ in length.
-///
-/// # Realtime
-/// Safe.
 pub fn global_sdr_db(reference: [&[f32]; 2], estimate: [&[f32]; 2]) -> Option<f64> {
     let mut meter = SdrMeter::new();
     meter.add(reference, estimate);

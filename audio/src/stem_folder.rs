@@ -34,9 +34,6 @@ impl StemFolder {
     /// # Errors
     /// A stem is neither there nor declared missing, or there twice, or there although declared missing; or `song.json`
     /// cannot be understood.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, uses the disk.
     pub fn open(dir: impl AsRef<Path>) -> Result<StemFolder, AudioError> {
         let dir = dir.as_ref();
         std::fs::read_dir(dir).map_err(AudioError::io(dir, "open the song's folder"))?;
@@ -86,17 +83,11 @@ impl StemFolder {
     }
 
     /// The folder.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// The song's name: that of the folder.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, uses the disk.
     pub fn name(&self) -> String {
         song_name(&self.dir)
     }
@@ -105,17 +96,11 @@ impl StemFolder {
     ///
     /// # Panics
     /// If `stem_idx` is 4 or more.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn file(&self, stem_idx: usize) -> Option<&Path> {
         self.files[stem_idx].as_deref()
     }
 
     /// The file of the stem of this name; `None` if the song is declared not to have it, or there is no such name.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn file_of(&self, stem: &str) -> Option<&Path> {
         let stem_idx = STEM_NAMES.iter().position(|name| *name == stem)?;
         self.file(stem_idx)
@@ -125,9 +110,6 @@ impl StemFolder {
     ///
     /// # Errors
     /// As [`StemReader::open`].
-    ///
-    /// # Realtime
-    /// Not safe: allocates, uses the disk.
     pub fn reader(&self) -> Result<StemReader, AudioError> {
         StemReader::open(self)
     }

@@ -22,9 +22,6 @@ impl StemReader {
     ///
     /// # Errors
     /// A file cannot be opened; sample rates differ; or lengths differ, as far as the files announce them.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, uses the disk.
     pub fn open(folder: &StemFolder) -> Result<StemReader, AudioError> {
         let mut stems = [const { None }; 4];
         for (stem_idx, stem) in stems.iter_mut().enumerate() {
@@ -54,17 +51,11 @@ impl StemReader {
     }
 
     /// Samples per second of every stem.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
     /// Number of samples of every stem, where the files say it.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn num_samples(&self) -> Option<u64> {
         self.num_samples
     }
@@ -75,9 +66,6 @@ impl StemReader {
     ///
     /// # Errors
     /// As [`AudioReader::read_block`]; or a stem ends before the others.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, uses the disk.
     pub fn read_block(&mut self, max_len: usize, block: &mut [[Vec<f32>; 2]; 4]) -> Result<usize, AudioError> {
         let mut first_len = None;
         for (stem, samples) in self.stems.iter_mut().zip(block.iter_mut()) {

@@ -2,7 +2,6 @@
 
 use crate::BundleError;
 use std::{
-    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -18,24 +17,15 @@ pub(crate) fn replace_folder(
     path: &Path,
     fill: impl FnOnce(&Folder) -> Result<(), BundleError>,
 ) -> Result<(), BundleError> {
-    let (part, old) = (with_suffix(path, ".part"), with_suffix(path, ".old"));
+    let part = base::part_path(path);
     remove(&part)?;
-    remove(&old)?;
     fs::create_dir_all(&part).map_err(BundleError::file(&part))?;
     if let Err(error) = fill(&Folder { path: part.clone() }) {
         // The first error is the one to tell.
         let _ = fs::remove_dir_all(&part);
         return Err(error);
     }
-    match fs::rename(path, &old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(BundleError::file(path)(error)),
-        _ => {}
-    }
-    if let Err(error) = fs::rename(&part, path) {
-        let _ = fs::rename(&old, path);
-        return Err(BundleError::file(path)(error));
-    }
-    remove(&old)
+    base::replace_dir(&part, path).map_err(BundleError::file(path))
 }
 
 impl Folder {
@@ -97,12 +87,6 @@ impl Folder {
         fs::create_dir_all(parent).map_err(BundleError::file(parent))?;
         Ok(to)
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 fn remove(path: &Path) -> Result<(), BundleError> {

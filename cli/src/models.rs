@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use ::models::fetch::fetch;
 use ::models::import::{ImportOptions, Imported, PUBLISHED, Published, import};
-use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir};
-use anyhow::{Result, anyhow, bail};
+use ::models::{MANIFEST_FILE, Manifest, Model, ModelError, user_models_dir, user_models_dirs};
+use anyhow::{Result, anyhow};
 use clap::{Subcommand, builder::PossibleValuesParser};
 use serde_json::json;
 
 use crate::console;
-use crate::installation::model_dirs;
+use crate::installation::{Installation, model_dirs};
 use crate::progress::download_bar;
 
 /// Lists models, tells about them, imports published weights, and fetches them.
@@ -180,7 +180,7 @@ fn list(is_json: bool) -> Result<()> {
     let mut names = Vec::new();
     let mut objects = Vec::new();
     let mut out = Vec::new();
-    for parent in model_dirs().into_iter().chain(user_models_dir()) {
+    for parent in model_dirs().into_iter().chain(user_models_dirs()) {
         let mut dirs: Vec<PathBuf> =
             std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|e| e.path()).collect();
         dirs.sort();
@@ -191,6 +191,8 @@ fn list(is_json: bool) -> Result<()> {
                 continue;
             }
             let manifest = Manifest::read(&dir.join(MANIFEST_FILE));
+            // Before anything is computed from its numbers.
+            let manifest = manifest.and_then(|manifest| manifest.validate(dir).map(|()| manifest));
             objects.push(match &manifest {
                 Ok(manifest) => json!({ "name": name, "dir": dir, "stems": manifest.stems, "use": kind_of(manifest) }),
                 Err(error) => json!({ "name": name, "dir": dir, "error": error.to_string() }),
@@ -238,17 +240,15 @@ fn remove(name: &str) -> Result<()> {
 }
 
 fn show(name: &str, is_json: bool) -> Result<()> {
-    let dir = match ::models::locate(name, &model_dirs()) {
-        Ok(dir) => dir,
-        Err(error @ ModelError::NotFound { .. }) => {
-            if PUBLISHED.iter().any(|published| published.name == name) {
-                bail!("model '{name}' is not here yet: run `unbraid models fetch {name}`");
-            }
-            return Err(error.into());
+    // Everything that the plugin checks: a model that is shown can be used.
+    let installation = Installation::load(Some(name)).map_err(|error| match error.downcast_ref() {
+        Some(ModelError::NotFound { .. }) if PUBLISHED.iter().any(|published| published.name == name) => {
+            anyhow!("model '{name}' is not here yet: run `unbraid models fetch {name}`")
         }
-        Err(error) => return Err(error.into()),
-    };
-    let Model { manifest, .. } = Model::load(&dir)?;
+        _ => error,
+    })?;
+    installation.pipeline()?;
+    let Model { manifest, dir, .. } = installation.model;
     if is_json {
         let mut object = serde_json::to_value(&manifest)?;
         object["dir"] = json!(dir);

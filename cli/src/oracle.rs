@@ -29,9 +29,6 @@ impl OracleMask {
         [OracleMask::IdealRatio1, OracleMask::IdealRatio2, OracleMask::MixPhase, OracleMask::PhaseSensitive];
 
     /// The name in tables.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn name(self) -> &'static str {
         match self {
             OracleMask::IdealRatio1 => "IRM1",
@@ -78,9 +75,6 @@ pub struct StemSpectra {
 
 impl StemSpectra {
     /// Spectra of silence.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn new(plan: Arc<Plan>, num_stems: usize) -> StemSpectra {
         StemSpectra {
             slicers: (0..num_stems).map(|_| [Slicer::new(&plan), Slicer::new(&plan)]).collect(),
@@ -96,9 +90,6 @@ impl StemSpectra {
     ///
     /// # Panics
     /// If `stems`, `[stem][channel][sample]`, are not as many as announced, or not one hop each.
-    ///
-    /// # Realtime
-    /// Worker only.
     pub fn process_hop(&mut self, stems: &[[Vec<f32>; 2]]) {
         assert_eq!(stems.len(), self.slicers.len(), "as many stems as the oracle was made for");
         for channel_idx in 0..2 {
@@ -114,9 +105,6 @@ impl StemSpectra {
     }
 
     /// Forgets the past.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn reset(&mut self) {
         self.slicers.iter_mut().flatten().for_each(Slicer::reset);
     }
@@ -139,9 +127,6 @@ pub struct MaskedMix {
 
 impl MaskedMix {
     /// Estimates that have heard only silence.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn new(plan: Arc<Plan>, num_stems: usize, mask: OracleMask) -> MaskedMix {
         let hop = || vec![0.0; plan.hop_len()];
         MaskedMix {
@@ -161,9 +146,6 @@ impl MaskedMix {
     ///
     /// # Panics
     /// If `spectra` are of another number of stems or another plan.
-    ///
-    /// # Realtime
-    /// Worker only.
     pub fn process_slice(&mut self, spectra: &StemSpectra) -> &[[Vec<f32>; 2]] {
         assert_eq!(spectra.stems.len(), self.estimates.len(), "as many stems as the oracle was made for");
         for channel_idx in 0..2 {
@@ -186,9 +168,6 @@ impl MaskedMix {
     }
 
     /// Forgets the past.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn reset(&mut self) {
         self.overlap_adds.iter_mut().flatten().for_each(OverlapAdd::reset);
     }
@@ -202,9 +181,6 @@ pub struct Oracle {
 
 impl Oracle {
     /// An oracle that has heard only silence.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn new(plan: Arc<Plan>, num_stems: usize, mask: OracleMask) -> Oracle {
         let spectra = StemSpectra::new(Arc::clone(&plan), num_stems);
         Oracle { spectra, masked: MaskedMix::new(plan, num_stems, mask) }
@@ -216,9 +192,6 @@ impl Oracle {
     ///
     /// # Panics
     /// If `stems` are not as many as announced, or not one hop each.
-    ///
-    /// # Realtime
-    /// Worker only.
     pub fn process_hop(&mut self, stems: &[[Vec<f32>; 2]]) -> &[[Vec<f32>; 2]] {
         self.spectra.process_hop(stems);
         self.masked.process_slice(&self.spectra)
@@ -226,17 +199,11 @@ impl Oracle {
 
     /// Samples by which the estimates come later than the stems: a sample is complete with the last slice that it is
     /// part of.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn delay_samples(&self) -> usize {
         delay_samples(&self.masked.plan)
     }
 
     /// Forgets the past: as new.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn reset(&mut self) {
         self.spectra.reset();
         self.masked.reset();
@@ -244,9 +211,6 @@ impl Oracle {
 }
 
 /// The delay of a slicer and an overlap-add together: what a slice has beyond its hop.
-///
-/// # Realtime
-/// Safe.
 pub fn delay_samples(plan: &Plan) -> usize {
     plan.slice_len() - plan.hop_len()
 }

@@ -28,6 +28,8 @@ mod manifest;
 mod model;
 mod names;
 pub mod onnx;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod validate;
 
 pub use checksum::sha256_file;

@@ -31,20 +31,44 @@ impl Model {
     /// # Realtime
     /// Not safe: reads files.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
+        let model = Model::read(dir)?;
+        model.verify()?;
+        Ok(model)
+    }
+
+    /// Reads and validates the manifest in `dir`, and leaves the graph, which may be large, for [`verify`](Self::verify):
+    /// for threads that must not be kept waiting.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file, the field, what was expected and what is there.
+    ///
+    /// # Realtime
+    /// Not safe: reads a file.
+    pub fn read(dir: &Path) -> Result<Self, ModelError> {
         let manifest = Manifest::read(&dir.join(MANIFEST_FILE))?;
         manifest.validate(dir)?;
-        let model = Model { dir: dir.to_owned(), manifest };
-        let graph = model.onnx_path();
+        Ok(Model { dir: dir.to_owned(), manifest })
+    }
+
+    /// Checks that the graph is the one that the manifest was written for, and looks through it ([`crate::graph`]).
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file, what was expected and what is there.
+    ///
+    /// # Realtime
+    /// Not safe: reads a file.
+    pub fn verify(&self) -> Result<(), ModelError> {
+        let graph = self.onnx_path();
         let bytes = read_graph(&graph)?;
-        let (actual, expected) = (base::sha256_bytes(&bytes), model.manifest.graph.sha256.to_lowercase());
+        let (actual, expected) = (base::sha256_bytes(&bytes), self.manifest.graph.sha256.to_lowercase());
         if actual != expected {
             let num_bytes = bytes.len() as u64;
             return Err(ModelError::Checksum { path: graph, expected, actual, num_bytes });
         }
-        if let Err(GraphRefusal { expected, actual }) = check_graph(&bytes) {
-            return Err(ModelError::Graph { path: graph, expected, actual });
+        match check_graph(&bytes) {
+            Ok(_) => Ok(()),
+            Err(GraphRefusal { expected, actual }) => Err(ModelError::Graph { path: graph, expected, actual }),
         }
-        Ok(model)
     }
 
     /// The graph's file.

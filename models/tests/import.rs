@@ -6,7 +6,7 @@ mod weights;
 use importing::{assert_names, options, refusal};
 use models::{
     Manifest,
-    import::{ImportOptions, import},
+    import::{ImportOptions, SETTINGS_FILE, import},
 };
 use safetensors::tensor::{Dtype, TensorView};
 use std::fs;
@@ -121,6 +121,56 @@ fn foreign_pickles_are_named_and_not_run() {
         let mut changed = whole.clone();
         changed[position] = changed[position].wrapping_add(0x55);
         fs::write(&pth, pth_bytes(&changed, &state_dict()[..3])).unwrap();
+        refusal(&pth, dir.path());
+    }
+}
+
+/// Small files that would become large, deep or slow (D21, D22).
+#[test]
+fn pickles_that_amplify_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let pth = write_pth(&dir.path().join("mine"), &[]);
+    // The same wrapper around a parameter a million times: a call whose argument is what the last one gave.
+    let global = b"ctorch._utils\n_rebuild_parameter\nq\x00".as_slice();
+    let wrap = b"h\x00h\x01\x85Rq\x010".as_slice();
+    let wrapped =
+        |num: usize| [b"\x80\x02}X\x01\0\0\0a", global, b"0K\x05q\x010", &wrap.repeat(num), b"h\x01s."].concat();
+    let rank = b"\x80\x02}X\x01\0\0\0a(KKKKKKKKKttRs.";
+    let steps = |start: &[u8], step: &[u8]| [start, &step.repeat(3_000_000)].concat();
+    let cases = [
+        (wrapped(5), "a: expected a tensor"),
+        (steps(b"\x80\x02", b")"), "more than 2097152 steps"),
+        (steps(b"\x80\x02", b"("), "more than 2097152 steps"),
+        (steps(b"\x80\x02N", b"\x94"), "more than 2097152 steps"),
+        (rank.to_vec(), "pickle"),
+    ];
+    for (pickle, part) in cases {
+        fs::write(&pth, pth_bytes(&pickle, &[])).unwrap();
+        assert_names(&refusal(&pth, dir.path()), &[part]);
+    }
+    // Within the limit of steps, and as deep as that goes.
+    fs::write(&pth, pth_bytes(&wrapped(300_000), &[])).unwrap();
+    refusal(&pth, dir.path());
+    fs::File::options()
+        .write(true)
+        .open(dir.path().join("mine").join(SETTINGS_FILE))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    assert_names(&refusal(&pth, dir.path()), &["xumx_slicq_v2.json", "at most 16777216 bytes"]);
+}
+
+/// `UNBRAID_FUZZ_CASES` says how many.
+#[test]
+fn damaged_pickles_are_refused_or_read() {
+    let num_cases = std::env::var("UNBRAID_FUZZ_CASES").map_or(300, |text| text.parse().expect("a number"));
+    let dir = tempfile::tempdir().unwrap();
+    let pth = write_pth(&dir.path().join("mine"), &[]);
+    let tensors = &state_dict()[..3];
+    let whole = pickle(tensors);
+    for case in 0..num_cases {
+        // Without storages the file is small; what is read right is refused as incomplete.
+        fs::write(&pth, pth_bytes(&models::testing::Mutator::new(case).bytes(&whole), &tensors[..1])).unwrap();
         refusal(&pth, dir.path());
     }
 }

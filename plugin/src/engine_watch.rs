@@ -1,11 +1,12 @@
-//! Says how the engine is doing; the audio thread must not, and the worker may be dead.
+//! Says how the engines are doing; the audio thread must not, and a worker may be dead. One thread for all instances of
+//! the process looks after their engines; it sleeps while none of them is active.
 
 use crate::reporter::{Activity, Reporter};
 use separator::{Engine, EngineState, EngineStatus};
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -17,16 +18,33 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How many looks pass between two messages about late hops.
 const LOOKS_PER_LATE_MESSAGE: u32 = 20;
 
-/// Owns the engine on a thread of its own. Dropping it ends both.
+/// Owns an engine, and has it looked after.
 pub struct EngineWatch {
-    shared: Arc<Shared>,
+    watched: Arc<Watched>,
+    watchman: Arc<Watchman>,
+}
+
+struct Watched {
+    engine: Engine,
+    reporter: Reporter,
+    /// None once the instance is gone: its host must not hear of it any more.
+    report: Mutex<Option<Report>>,
+    is_active: AtomicBool,
+    has_failed: AtomicBool,
+}
+
+/// The thread that looks, as long as there is an engine.
+static WATCHMAN: Mutex<Weak<Watchman>> = Mutex::new(Weak::new());
+
+struct Watchman {
+    rounds: Arc<Rounds>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct Rounds {
+    engines: Mutex<Vec<Weak<Watched>>>,
     stop: AtomicBool,
-    has_failed: AtomicBool,
 }
 
 impl EngineWatch {
@@ -36,36 +54,19 @@ impl EngineWatch {
     /// If the operating system gives no thread; the engine is then stopped.
     ///
     /// # Realtime
-    /// Not safe: starts a thread.
+    /// Not safe: may start a thread.
     pub fn start(engine: Engine, model_name: String, reporter: Reporter) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let seen = shared.clone();
-        let thread = thread::Builder::new().name("unbraid-watch".into()).spawn(move || {
-            let mut report = Report::new(model_name);
-            while !seen.stop.load(Ordering::Acquire) {
-                let status = engine.status();
-                if matches!(status.state, EngineState::Failed(_)) {
-                    seen.has_failed.store(true, Ordering::Release);
-                }
-                reporter.board().update(|board| {
-                    board.activity = match status.state {
-                        EngineState::Loading => Activity::Loading,
-                        EngineState::Running => Activity::Running,
-                        EngineState::Failed(_) => Activity::PassingThrough,
-                    };
-                    board.model = Some(report.model_name.clone());
-                    (board.late_hops, board.load) = (status.late_hops, status.load);
-                });
-                match report.look_at(&status) {
-                    Some(Message::Info(text)) => reporter.info(&text),
-                    Some(Message::Warning(text)) => reporter.warn(&text),
-                    Some(Message::Error(text)) => reporter.error(&text),
-                    None => {}
-                }
-                thread::park_timeout(INTERVAL);
-            }
-        })?;
-        Ok(EngineWatch { shared, thread: Some(thread) })
+        let watchman = Watchman::get()?;
+        let watched = Arc::new(Watched {
+            engine,
+            reporter,
+            report: Mutex::new(Some(Report::new(model_name))),
+            is_active: AtomicBool::new(true),
+            has_failed: AtomicBool::new(false),
+        });
+        lock(&watchman.rounds.engines).push(Arc::downgrade(&watched));
+        watchman.wake();
+        Ok(EngineWatch { watched, watchman })
     }
 
     /// Whether the engine has failed for good; a new one may do better.
@@ -73,19 +74,112 @@ impl EngineWatch {
     /// # Realtime
     /// Safe.
     pub fn has_failed(&self) -> bool {
-        self.shared.has_failed.load(Ordering::Acquire)
+        self.watched.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Tells whether the host has activated the instance. While it has not, nothing wakes up for it.
+    ///
+    /// # Realtime
+    /// Not safe: locks, wakes threads.
+    pub fn set_active(&self, is_active: bool) {
+        self.watched.engine.set_active(is_active);
+        self.watched.is_active.store(is_active, Ordering::Release);
+        self.watchman.wake();
     }
 }
 
 impl Drop for EngineWatch {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
+        *lock(&self.watched.report) = None;
+    }
+}
+
+impl Watched {
+    /// Once a round. What it sees is told on the watchman's thread.
+    fn look(&self) {
+        // Held until everything has been said: see `drop`.
+        let mut report = lock(&self.report);
+        let Some(report) = &mut *report else { return };
+        let status = self.engine.status();
+        if matches!(status.state, EngineState::Failed(_)) {
+            self.has_failed.store(true, Ordering::Release);
+        }
+        self.reporter.board().update(|board| {
+            board.activity = match status.state {
+                EngineState::Loading => Activity::Loading,
+                EngineState::Running => Activity::Running,
+                EngineState::Failed(_) => Activity::PassingThrough,
+            };
+            board.model = Some(report.model_name.clone());
+            (board.late_hops, board.load) = (status.late_hops, status.load);
+        });
+        match report.look_at(&status) {
+            Some(Message::Info(text)) => self.reporter.info(&text),
+            Some(Message::Warning(text)) => self.reporter.warn(&text),
+            Some(Message::Error(text)) => self.reporter.error(&text),
+            None => {}
+        }
+    }
+}
+
+impl Watchman {
+    fn get() -> io::Result<Arc<Watchman>> {
+        let mut watchman = lock(&WATCHMAN);
+        if let Some(watchman) = watchman.upgrade() {
+            return Ok(watchman);
+        }
+        let rounds = Arc::new(Rounds::default());
+        let seen = rounds.clone();
+        let thread = thread::Builder::new().name("unbraid-watch".into()).spawn(move || seen.walk())?;
+        let new = Arc::new(Watchman { rounds, thread: Some(thread) });
+        *watchman = Arc::downgrade(&new);
+        Ok(new)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Rounds {
+    fn walk(&self) {
+        while !self.stop.load(Ordering::Acquire) {
+            let engines: Vec<Arc<Watched>> = {
+                let mut engines = lock(&self.engines);
+                engines.retain(|engine| engine.strong_count() > 0);
+                engines.iter().filter_map(Weak::upgrade).collect()
+            };
+            let mut is_any_active = false;
+            for engine in &engines {
+                engine.look();
+                is_any_active |= engine.is_active.load(Ordering::Acquire);
+            }
+            // An engine whose instance went meanwhile ends here, which takes no time.
+            drop(engines);
+            if is_any_active {
+                thread::park_timeout(INTERVAL);
+            } else {
+                thread::park();
+            }
+        }
+    }
+}
+
+impl Drop for Watchman {
+    fn drop(&mut self) {
+        self.rounds.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A panic of the watch concerns nobody any more.
+            // A panic of the watchman concerns nobody any more.
             let _ = thread.join();
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, PartialEq)]

@@ -5,26 +5,33 @@
 //!   a [saved state](state) may say;
 //! - [`separation`] starts the engine on activation with what is [installed](installation) beside the library, or
 //!   passes the mix through and says why; [`engine_watch`] tells the [`reporter`] what happens later;
-//! - [`processor`]: what happens in `process()`; its last step is the [`stem_mixer`]. Gains that come with a sample act
-//!   on it when it comes out ([`delayed_gains`]), those that are moved in our own editor at once ([`gestures`]).
+//! - [`processor`]: what happens in `process()`; its last step is the [`stem_mixer`], with the gains that follow from
+//!   the [controls](mix_controls). Controls that come with a sample act on it when it comes out ([`delayed_controls`]),
+//!   those that are moved in our own editor at once ([`gestures`]).
 #![warn(missing_docs)]
 
-pub mod delayed_gains;
+pub mod delayed_controls;
 pub mod engine_watch;
 pub mod gestures;
 pub mod installation;
 pub mod log_file;
+pub mod mix_controls;
 pub mod model_name;
+mod param_text;
 pub mod params;
 pub mod processor;
+mod remote_controls;
 pub mod reporter;
 pub mod separation;
 pub mod state;
 pub mod stem_mixer;
+pub mod stem_params;
+pub mod stereo_gain;
 pub mod variants;
 
 use engine_watch::EngineWatch;
 use gestures::GestureWatch;
+use mix_controls::ControlSet;
 use nice_plug::prelude::*;
 use params::UnbraidParams;
 use processor::{Controls, Processor};
@@ -58,7 +65,7 @@ pub struct Instance<V: Variant> {
     /// Channels of the input: 1 or 2.
     num_inputs: usize,
     gesture_watch: GestureWatch,
-    /// The number of the state that the gains are of.
+    /// The number of the state that the controls are of.
     seen_generation: u32,
     variant: PhantomData<V>,
 }
@@ -93,6 +100,7 @@ impl<V: Variant> Instance<V> {
             && is_alive
             && self.started_with.as_ref() == Some(&wanted)
         {
+            self.set_active(true);
             let mut audio_side = processor.into_audio_side();
             // Not every host resets after activation, and nobody wants to hear the end of what was played before.
             audio_side.reset();
@@ -106,16 +114,23 @@ impl<V: Variant> Instance<V> {
         audio_side
     }
 
+    /// Tells the engine whether the host has activated this instance.
+    fn set_active(&self, is_active: bool) {
+        if let Some(engine) = &self.engine {
+            engine.set_active(is_active);
+        }
+    }
+
     /// What belongs to the block of `len` samples that begins now.
     fn controls(&mut self, len: usize) -> Controls {
         let generation = self.params.model.generation();
         let is_new_state = generation != self.seen_generation;
         self.seen_generation = generation;
-        let at_once = self.gesture_watch.stems_at_once(&self.params.gestures, len);
+        let touched = self.gesture_watch.controls_at_once(&self.params.gestures, len);
         let all_at_once = is_new_state || self.params.automation_at_once.value();
         Controls {
-            gains: self.params.gains(),
-            at_once: at_once.map(|stem| stem || all_at_once),
+            mix: self.params.mix_controls(),
+            at_once: if all_at_once { ControlSet::ALL } else { touched },
             is_offline: self.host.as_ref().is_some_and(|host| host.process_mode() == ProcessMode::Offline),
         }
     }
@@ -182,17 +197,18 @@ impl<V: Variant> Plugin for Instance<V> {
         context.set_latency_samples(audio_side.latency_samples() as u32);
         self.seen_generation = self.params.model.generation();
         self.gesture_watch = GestureWatch::new(sample_rate_hz);
-        self.processor = Some(Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.gains()));
+        self.processor = Some(Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.mix_controls()));
         true
     }
 
     fn deactivate(&mut self) {
+        self.set_active(false);
         *self.active_model.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn reset(&mut self) {
         if let Some(processor) = &mut self.processor {
-            processor.reset(self.params.gains());
+            processor.reset(self.params.mix_controls());
         }
     }
 
@@ -234,6 +250,10 @@ impl<V: Variant> ClapPlugin for Instance<V> {
         ClapFeature::Mixing,
         ClapFeature::Restoration,
     ];
+
+    fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
+        remote_controls::add_pages(&self.params, context);
+    }
 
     fn set_host(&mut self, host: HostHandle) {
         self.connect(host);

@@ -1,16 +1,19 @@
 //! What happens in `process()`, without a host.
 
-use crate::{delayed_gains::DelayedGains, stem_mixer::StemMixer};
+use crate::{
+    delayed_controls::DelayedControls,
+    mix_controls::{ControlSet, MixControls},
+    stem_mixer::StemMixer,
+};
 use separator::{AudioSide, DenormalsAreZero};
 
 /// What the host and the user want of one block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Controls {
-    /// `[stem]`, linear: the gains that the host sends with the first input sample of the block. They are gone to when
-    /// that sample comes out.
-    pub gains: [f32; 4],
-    /// `[stem]`: this stem's gain is gone to from the first output sample on instead.
-    pub at_once: [bool; 4],
+    /// The controls as the host sends them with the first input sample of the block. They act when that sample comes out.
+    pub mix: MixControls,
+    /// These act from the first output sample on instead.
+    pub at_once: ControlSet,
     /// The host renders offline: wait for the stems, however long they take.
     pub is_offline: bool,
 }
@@ -19,10 +22,14 @@ pub struct Controls {
 pub struct Processor {
     audio_side: AudioSide,
     mixer: StemMixer,
-    /// Gains that are gone to later.
-    delayed_gains: DelayedGains,
-    /// `[stem]`, the gains that came last.
-    newest_gains: [f32; 4],
+    /// Controls that act later.
+    delayed_controls: DelayedControls,
+    /// The controls that act now.
+    acting: MixControls,
+    /// The controls that came last.
+    newest: MixControls,
+    /// Whether the outputs have one channel.
+    is_mono: bool,
     /// Samples since the last reset.
     position: u64,
     max_block_len: usize,
@@ -37,18 +44,20 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// Buffers for blocks of `max_block_len` samples (longer ones are cut), gains at `gains`.
+    /// Buffers for blocks of `max_block_len` samples (longer ones are cut); `controls` act from the first one on.
     ///
     /// # Realtime
     /// Not safe: allocates.
-    pub fn new(audio_side: AudioSide, sample_rate_hz: f64, max_block_len: usize, gains: [f32; 4]) -> Self {
+    pub fn new(audio_side: AudioSide, sample_rate_hz: f64, max_block_len: usize, controls: MixControls) -> Self {
         let max_block_len = max_block_len.max(1);
         let block = || [vec![0.0; max_block_len], vec![0.0; max_block_len]];
         Processor {
-            delayed_gains: DelayedGains::new(audio_side.latency_samples()),
+            delayed_controls: DelayedControls::new(audio_side.latency_samples()),
             audio_side,
-            mixer: StemMixer::new(sample_rate_hz, gains),
-            newest_gains: gains,
+            mixer: StemMixer::new(sample_rate_hz, controls.gains(false)),
+            acting: controls,
+            newest: controls,
+            is_mono: false,
             position: 0,
             max_block_len,
             input: block(),
@@ -97,7 +106,8 @@ impl Processor {
     ) -> bool {
         // Hosts may leave denormals on; copies keep them, so unity stays bit for bit.
         let _denormals = DenormalsAreZero::new();
-        self.take_gains(controls.gains, controls.at_once);
+        self.take_layout(main.len() == 1);
+        self.take_controls(&controls.mix, controls.at_once);
         let len = main[0].len();
         let num_inputs = num_inputs.clamp(1, main.len());
         for start in (0..len).step_by(self.max_block_len) {
@@ -130,45 +140,57 @@ impl Processor {
         2 * self.audio_side.latency_samples()
     }
 
-    /// Forgets everything that was heard; gains jump to `gains`.
+    /// Forgets everything that was heard; `controls` act.
     ///
     /// # Realtime
     /// Safe.
-    pub fn reset(&mut self, gains: [f32; 4]) {
+    pub fn reset(&mut self, controls: MixControls) {
         self.audio_side.reset();
-        self.mixer.reset(gains);
-        self.delayed_gains.clear();
-        self.newest_gains = gains;
+        self.mixer.reset(controls.gains(self.is_mono));
+        self.delayed_controls.clear();
+        self.acting = controls;
+        self.newest = controls;
         self.position = 0;
         self.silent_len = usize::MAX;
     }
 
-    /// Gains that came with the input sample at `position`.
-    fn take_gains(&mut self, gains: [f32; 4], at_once: [bool; 4]) {
-        // What is due now is older than what comes now.
-        self.go_to_due_gains();
-        let mut is_delayed = false;
-        let mut targets = self.mixer.targets();
-        for stem_idx in 0..4 {
-            if at_once[stem_idx] {
-                targets[stem_idx] = gains[stem_idx];
-                self.delayed_gains.override_stem(stem_idx, gains[stem_idx]);
-            } else {
-                is_delayed |= gains[stem_idx] != self.newest_gains[stem_idx];
-            }
+    /// A host fixes the layout before it plays.
+    fn take_layout(&mut self, is_mono: bool) {
+        if is_mono != self.is_mono {
+            self.is_mono = is_mono;
+            self.mixer.reset(self.acting.gains(is_mono));
         }
-        self.mixer.set_gains(targets);
-        if is_delayed {
-            self.delayed_gains.push(self.position + self.audio_side.latency_samples() as u64, gains);
-            // Without latency it is due at once.
-            self.go_to_due_gains();
-        }
-        self.newest_gains = gains;
     }
 
-    fn go_to_due_gains(&mut self) {
-        if let Some(gains) = self.delayed_gains.take_due(self.position) {
-            self.mixer.set_gains(gains);
+    /// Controls that came with the input sample at `position`.
+    fn take_controls(&mut self, controls: &MixControls, at_once: ControlSet) {
+        // What is due now is older than what comes now.
+        self.act_on_due_controls();
+        if at_once != ControlSet::NONE {
+            self.delayed_controls.override_controls(controls, at_once);
+            self.newest.take(controls, at_once);
+            let mut acting = self.acting;
+            acting.take(controls, at_once);
+            self.act(acting);
+        }
+        if *controls != self.newest {
+            self.delayed_controls.push(self.position + self.audio_side.latency_samples() as u64, *controls);
+            self.newest = *controls;
+            // Without latency it is due at once.
+            self.act_on_due_controls();
+        }
+    }
+
+    fn act_on_due_controls(&mut self) {
+        if let Some(controls) = self.delayed_controls.take_due(self.position) {
+            self.act(controls);
+        }
+    }
+
+    fn act(&mut self, controls: MixControls) {
+        if controls != self.acting {
+            self.acting = controls;
+            self.mixer.set_gains(controls.gains(self.is_mono));
         }
     }
 
@@ -180,11 +202,12 @@ impl Processor {
         let mix = self.mix.each_mut().map(|channel| &mut channel[..len]);
         let mut stems = self.stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
         self.audio_side.process_into(input, mix, &mut stems, is_offline);
-        // From one change of gains to the next.
+        complete_last(self.mix.each_ref().map(|channel| &channel[..len]), &mut stems);
+        // From one change of the controls to the next.
         let mut start = 0;
         while start < len {
-            self.go_to_due_gains();
-            let until_next = self.delayed_gains.next_due().map_or(u64::MAX, |due| due - self.position);
+            self.act_on_due_controls();
+            let until_next = self.delayed_controls.next_due().map_or(u64::MAX, |due| due - self.position);
             let range = start..start + until_next.min((len - start) as u64) as usize;
             let mix = self.mix.each_mut().map(|channel| &mut channel[range.clone()]);
             let mut stems =
@@ -192,6 +215,21 @@ impl Processor {
             self.mixer.mix(mix, &mut stems);
             self.position += range.len() as u64;
             start = range.end;
+        }
+    }
+}
+
+/// Gives the last stem, "other", what the stems lack to the mix: what lies beyond the model's sample rate, and the
+/// rounding of resamplers and fades. So the stems sum to the mix at every rate and in every state. Where the mix is not
+/// finite, the stems stay as they are.
+fn complete_last(mix: [&[f32]; 2], [vocals, drums, bass, other]: &mut [[&mut [f32]; 2]; 4]) {
+    for (channel, mix) in mix.into_iter().enumerate() {
+        let others = vocals[channel].iter().zip(&*drums[channel]).zip(&*bass[channel]);
+        for ((other, mix), ((vocals, drums), bass)) in other[channel].iter_mut().zip(mix).zip(others) {
+            let rest = mix - (vocals + drums + bass);
+            if rest.is_finite() {
+                *other = rest;
+            }
         }
     }
 }

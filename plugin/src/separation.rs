@@ -7,7 +7,7 @@ use crate::{
 };
 use base::MODEL_VARIABLE;
 use models::{MANIFEST_FILE, Manifest, Model, ModelError, limits::MAX_LATENCY_S};
-use separator::{AudioSide, Engine, EngineConfig, Runtime, SeparatorError, find_runtime, latency_samples};
+use separator::{AudioSide, Engine, EngineConfig, SeparatorError, find_runtime, latency_samples};
 use std::{
     any::Any,
     env,
@@ -41,8 +41,9 @@ fn open(
     config: &EngineConfig,
     reporter: &Reporter,
 ) -> Result<(EngineWatch, AudioSide), SeparatorError> {
-    let model = Model::load(&find_model(model_name)?)?;
-    let runtime = Runtime::load(&find_runtime(&resource_dirs())?)?;
+    // The graph is read and checked, and ONNX Runtime opened, by a thread of the engine's: this one is the host's.
+    let model = Model::read(&find_model(model_name)?)?;
+    let runtime = find_runtime(&resource_dirs())?;
     let (engine, audio_side) = Engine::start(runtime, &model, config)?;
     let watch = EngineWatch::start(engine, model.manifest.name, reporter.clone()).map_err(SeparatorError::Thread)?;
     Ok((watch, audio_side))

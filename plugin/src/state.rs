@@ -9,23 +9,23 @@ pub const MODEL_FIELD: &str = "model";
 /// Longer names of models are nobody's.
 const MAX_MODEL_NAME_LEN: usize = 255;
 
-/// Brings every value of a state into its range before it is loaded: gains are clamped, what is as good as 0 dB is exactly
-/// that, what is no number is left out, and a name of a model that is missing or none is replaced by the default's.
+/// Brings every value of a state into its range before it is loaded: numbers are clamped, and what is as good as 0 dB or
+/// the centre is exactly that. What is missing, or nothing of the kind, is what it is in a new project: states of earlier
+/// versions know the gains only, and must not sound by what was set before. So it goes with the name of the model.
 ///
 /// # Realtime
 /// Not safe: allocates.
 pub fn filter_state(state: &mut PluginState) {
     for stem in STEMS {
-        if let Some(ParamValue::F32(gain_db)) = state.params.get_mut(stem) {
-            if gain_db.abs() < GAIN_STEP_DB / 2.0 {
-                *gain_db = 0.0;
-            }
-            *gain_db = gain_db.clamp(MIN_GAIN_DB, MAX_GAIN_DB);
-            if gain_db.is_nan() {
-                state.params.remove(stem);
-            }
-        }
+        filter_number(state, stem, 0.0, [MIN_GAIN_DB, MAX_GAIN_DB], GAIN_STEP_DB);
+        filter_switch(state, &format!("{stem}_mute"));
+        filter_switch(state, &format!("{stem}_solo"));
+        filter_number(state, &format!("{stem}_pan"), 0.0, [-100.0, 100.0], 1.0);
     }
+    filter_number(state, "dry_wet", 100.0, [0.0, 100.0], 1.0);
+    filter_number(state, "output", 0.0, [MIN_GAIN_DB, MAX_GAIN_DB], GAIN_STEP_DB);
+    filter_switch(state, "bypass");
+    filter_switch(state, "automation");
     let model = state.fields.get(MODEL_FIELD).and_then(|json| persist::deserialize_field::<String>(json).ok());
     if model.is_none_or(|model| model.is_empty() || model.len() > MAX_MODEL_NAME_LEN) {
         let default = persist::serialize_field(DEFAULT_MODEL).expect("a string can be written as JSON");
@@ -33,9 +33,27 @@ pub fn filter_state(state: &mut PluginState) {
     }
 }
 
+fn filter_number(state: &mut PluginState, id: &str, default: f32, [min, max]: [f32; 2], step: f32) {
+    let value = match state.params.get(id) {
+        Some(ParamValue::F32(value)) if !value.is_nan() => value.clamp(min, max),
+        _ => default,
+    };
+    // Unity and the centre are exact, or they are not bit-exact.
+    let value = if (value - default).abs() < step / 2.0 { default } else { value };
+    state.params.insert(id.to_owned(), ParamValue::F32(value));
+}
+
+fn filter_switch(state: &mut PluginState, id: &str) {
+    if !matches!(state.params.get(id), Some(ParamValue::Bool(_))) {
+        state.params.insert(id.to_owned(), ParamValue::Bool(false));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::params::UnbraidParams;
+    use nice_plug::prelude::Params;
 
     fn state(params: &[(&str, ParamValue)], fields: &[(&str, &str)]) -> PluginState {
         PluginState {
@@ -62,7 +80,40 @@ mod tests {
             assert_eq!(gain_db(saved), Some(expected));
         }
         assert_eq!(gain_db(1e-6), Some(0.0));
-        assert_eq!(gain_db(f32::NAN), None);
+        assert_eq!(gain_db(f32::NAN), Some(0.0));
+    }
+
+    #[test]
+    fn what_a_state_does_not_say_is_what_it_is_in_a_new_project() {
+        let params = UnbraidParams::default();
+        let ids: Vec<String> = params.param_map().into_iter().map(|(id, ..)| id).collect();
+        let nonsense: Vec<_> = ids.iter().map(|id| (&id[..], ParamValue::String("loud".to_owned()))).collect();
+        for saved in [&[][..], &nonsense] {
+            let mut state = state(saved, &[]);
+            filter_state(&mut state);
+            assert_eq!(state.params.len(), ids.len(), "every parameter is set, and nothing else");
+            for (id, ptr, _) in params.param_map() {
+                // SAFETY: `params` is alive.
+                let default = unsafe { ptr.preview_plain(ptr.default_normalized_value()) };
+                let value = match &state.params[&id] {
+                    ParamValue::F32(value) => *value,
+                    ParamValue::Bool(value) => f32::from(u8::from(*value)),
+                    value => panic!("{id}: {value:?}"),
+                };
+                assert_eq!(value, default, "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_of_the_first_version_keeps_its_gains() {
+        let saved = [("vocals", ParamValue::F32(-72.0)), ("bass", ParamValue::F32(3.0))];
+        let mut state = state(&saved, &[]);
+        filter_state(&mut state);
+        let expected = [("vocals", -72.0), ("drums", 0.0), ("bass", 3.0), ("bass_pan", 0.0), ("dry_wet", 100.0)];
+        for (id, value) in expected {
+            assert!(matches!(state.params[id], ParamValue::F32(number) if number == value), "{id}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `process()` and `reset()` allocate nothing and free nothing, whatever the block sizes, gains and outputs.
+//! `process()` and `reset()` allocate nothing and free nothing, whatever the block sizes, controls and outputs.
 
 use separator::{
     AudioSide, Engine, EngineConfig,
@@ -8,7 +8,10 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
 };
-use unbraid_plugin::processor::{Controls, Processor};
+use unbraid_plugin::{
+    mix_controls::{ControlSet, MixControls, StemControls},
+    processor::{Controls, Processor},
+};
 
 thread_local! {
     static NUM_CALLS: Cell<usize> = const { Cell::new(0) };
@@ -36,7 +39,7 @@ static ALLOCATOR: Counting = Counting;
 
 const MAX_BLOCK_LEN: usize = 1024;
 
-/// Random blocks, gains and resets; some blocks are longer than announced.
+/// Random blocks, controls and resets; some blocks are longer than announced.
 fn assert_allocates_nothing(processor: &mut Processor) {
     let mut main = [vec![0.1_f32; 5000], vec![0.2; 5000]];
     let mut stems = [(); 4].map(|()| main.clone());
@@ -47,17 +50,28 @@ fn assert_allocates_nothing(processor: &mut Processor) {
     };
     for block_idx in 0..3000 {
         let len = if block_idx % 50 == 0 { 5000 } else { random(MAX_BLOCK_LEN as u64 + 1) as usize };
-        let gains = [(); 4].map(|()| [0.0, 0.5, 1.0, 4.0][random(4) as usize]);
+        let stem_controls = [(); 4].map(|()| StemControls {
+            gain: [0.0, 0.5, 1.0, 4.0][random(4) as usize],
+            pan: [-1.0, 0.0, 0.0, 0.3][random(4) as usize],
+            is_muted: random(4) == 0,
+            is_soloed: random(8) == 0,
+        });
+        let controls = MixControls {
+            stems: stem_controls,
+            wet: [0.0, 0.5, 1.0][random(3) as usize],
+            output_gain: [0.0, 1.0, 2.0][random(3) as usize],
+            is_bypassed: random(8) == 0,
+        };
         let (num_channels, is_reset) = (random(3) as usize, random(100) == 0);
-        let at_once = [(); 4].map(|()| random(8) == 0);
+        let at_once = ControlSet::from_bits(if random(2) == 0 { 0 } else { random(1 << 32) as u32 });
         let before = NUM_CALLS.get();
         let mut main = main.each_mut().map(|channel| &mut channel[..len]);
         let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
         let stems = stems.each_mut().map(|stem| &mut stem[..num_channels]);
-        let controls = Controls { gains, at_once, is_offline: false };
-        processor.process(&mut main[..num_channels.max(1)], 2, stems, controls);
+        let block_controls = Controls { mix: controls, at_once, is_offline: false };
+        processor.process(&mut main[..num_channels.max(1)], 2, stems, block_controls);
         if is_reset {
-            processor.reset(gains);
+            processor.reset(controls);
         }
         assert_eq!(NUM_CALLS.get(), before, "block {block_idx} of {len} samples");
     }
@@ -70,14 +84,19 @@ fn with_an_engine() {
     for sample_rate_hz in [44_100.0, 96e3] {
         let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
         let (_engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
-        assert_allocates_nothing(&mut Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, [1.0; 4]));
+        assert_allocates_nothing(&mut Processor::new(
+            audio_side,
+            sample_rate_hz,
+            MAX_BLOCK_LEN,
+            MixControls::default(),
+        ));
     }
 }
 
 #[test]
 fn without_an_engine() {
     let audio_side = AudioSide::passthrough(3000, MAX_BLOCK_LEN);
-    assert_allocates_nothing(&mut Processor::new(audio_side, 48e3, MAX_BLOCK_LEN, [1.0; 4]));
+    assert_allocates_nothing(&mut Processor::new(audio_side, 48e3, MAX_BLOCK_LEN, MixControls::default()));
 }
 
 #[test]

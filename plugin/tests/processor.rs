@@ -6,7 +6,10 @@ use separator::{
     testing::{TestModel, runtime},
 };
 use tempfile::TempDir;
-use unbraid_plugin::processor::{Controls, Processor};
+use unbraid_plugin::{
+    mix_controls::{Control, ControlSet, MixControls},
+    processor::{Controls, Processor},
+};
 
 type Stereo = [Vec<f32>; 2];
 
@@ -29,7 +32,7 @@ impl Fixture {
     fn start(&self, sample_rate_hz: f64) -> (Engine, Processor) {
         let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
         let (engine, audio_side) = Engine::start(runtime(), &self.model, &config).unwrap();
-        (engine, Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, UNITY))
+        (engine, Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, MixControls::default()))
     }
 }
 
@@ -50,8 +53,8 @@ fn run(
     gains: impl Fn(usize) -> [f32; 4],
 ) -> (Stereo, [Stereo; 4]) {
     run_with(processor, input, block_lens, |start| Controls {
-        gains: gains(start),
-        at_once: [false; 4],
+        mix: MixControls::with_gains(gains(start)),
+        at_once: ControlSet::NONE,
         is_offline: true,
     })
 }
@@ -114,8 +117,8 @@ fn stems_lie_on_the_mix_and_muting_them_takes_them_out() {
     }
     assert!(drums[0].iter().all(|sample| sample.abs() < 1e-5));
 
-    processor.reset([0.0, 1.0, 1.0, 1.0]);
-    let (output, [vocals, ..]) = run(&mut processor, &input, &[512], |_| [0.0, 1.0, 1.0, 1.0]);
+    processor.reset(MixControls::with_gains(MUTED));
+    let (output, [vocals, ..]) = run(&mut processor, &input, &[512], |_| MUTED);
     assert!(output.iter().flatten().all(|sample| sample.abs() < 1e-5));
     assert!(vocals.iter().flatten().all(|&sample| sample == 0.0));
 }
@@ -129,7 +132,7 @@ fn steady(processor: &mut Processor) -> (Stereo, Stereo) {
     let len = processor.latency_samples() + 10_000;
     let input = [vec![0.5; len], vec![0.5; len]];
     let output = run(processor, &input, &[100], |_| UNITY).0;
-    processor.reset(UNITY);
+    processor.reset(MixControls::default());
     (input, output)
 }
 
@@ -150,7 +153,7 @@ fn a_gain_acts_on_the_sample_that_it_came_with() {
         let at = came_with + latency;
         assert_eq!(first_difference(&output, &unchanged), Some(at), "{block_lens:?}");
         assert!(output[0][at + RAMP_LEN - 1].abs() < 1e-5 && output[0][at + RAMP_LEN - 2] > 1e-4);
-        processor.reset(UNITY);
+        processor.reset(MixControls::default());
     }
 }
 
@@ -163,18 +166,18 @@ fn a_gain_acts_at_once_where_it_is_asked_to_and_overrides_what_is_on_its_way() {
     // The host mutes with the sample 4,000, and the user pulls the fader back up before that is heard.
     let (mute_at, back_at) = (4_000, 4_000 + latency / 2 / 100 * 100);
     let controls = |start| Controls {
-        gains: if (mute_at..back_at).contains(&start) { MUTED } else { UNITY },
-        at_once: [start == back_at, false, false, false],
+        mix: MixControls::with_gains(if (mute_at..back_at).contains(&start) { MUTED } else { UNITY }),
+        at_once: if start == back_at { ControlSet::NONE.with(Control::Gain(0)) } else { ControlSet::NONE },
         is_offline: true,
     };
     let output = run_with(&mut processor, &input, &[100], controls).0;
     assert_eq!(first_difference(&output, &unchanged), None);
 
-    processor.reset(UNITY);
+    processor.reset(MixControls::default());
     let mute_at = latency + 4_000;
     let controls = |start| Controls {
-        gains: if start < mute_at { UNITY } else { MUTED },
-        at_once: [true, false, false, false],
+        mix: MixControls::with_gains(if start < mute_at { UNITY } else { MUTED }),
+        at_once: ControlSet::NONE.with(Control::Gain(0)),
         is_offline: true,
     };
     let output = run_with(&mut processor, &input, &[100], controls).0;
@@ -187,9 +190,10 @@ fn a_mono_track_gets_what_a_stereo_track_of_two_equal_channels_gets() {
     let (_engine, mut processor) = fixture.start(44_100.0);
     let [left, _] = noise(processor.latency_samples() + 10_000);
     let expected = run(&mut processor, &[left.clone(), left.clone()], &[512], |_| [0.5, 1.0, 1.0, 1.0]);
-    let controls = Controls { gains: [0.5, 1.0, 1.0, 1.0], at_once: [false; 4], is_offline: true };
+    let mix = MixControls::with_gains([0.5, 1.0, 1.0, 1.0]);
+    let controls = Controls { mix, at_once: ControlSet::NONE, is_offline: true };
     for num_outputs in [1, 2] {
-        processor.reset(UNITY);
+        processor.reset(MixControls::default());
         let mut main = [left.clone(), vec![f32::NAN; left.len()]];
         let mut vocals = vec![vec![0.0; left.len()]; num_outputs];
         for start in (0..left.len()).step_by(512) {
@@ -212,10 +216,10 @@ fn reset_is_new_and_cuts_do_not_matter() {
     // Changes at multiples of 512 only, which the other cuts have too.
     let gains = |start| if start / 512 * 512 < 1_024 { [0.5, 2.0, 0.0, 1.0] } else { [1.0, 0.3, 0.0, 4.0] };
     let (_engine, mut processor) = fixture.start(48e3);
-    processor.reset(gains(0));
+    processor.reset(MixControls::with_gains(gains(0)));
     let expected = run(&mut processor, &input, &[512], gains);
     for block_lens in [&[32][..], &[1, 448, 63]] {
-        processor.reset(gains(0));
+        processor.reset(MixControls::with_gains(gains(0)));
         assert!(run(&mut processor, &input, block_lens, gains) == expected, "{block_lens:?}");
     }
 }
@@ -226,7 +230,7 @@ fn it_sounds_as_long_as_something_may_come_out() {
     let (_engine, mut processor) = fixture.start(44_100.0);
     let silence = || [vec![0.0_f32; 100], vec![0.0; 100]];
     let sounds = |processor: &mut Processor, mut block: Stereo| {
-        let controls = Controls { gains: UNITY, at_once: [false; 4], is_offline: true };
+        let controls = Controls { mix: MixControls::default(), at_once: ControlSet::NONE, is_offline: true };
         let mut block = block.each_mut().map(Vec::as_mut_slice);
         processor.process(&mut block, 2, Default::default(), controls)
     };

@@ -141,6 +141,9 @@ fn model_that_cannot_be_opened_is_reported_and_the_mix_passes() {
     std::fs::write(dir.path().join("model.onnx"), b"not a graph").unwrap();
     let (engine, mut audio) = start(&model, RATE, BLOCK_LEN);
     let output = render(&mut audio, &noise(10_000, 4), || 512);
+    while engine.status().state == EngineState::Loading {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let EngineState::Failed(message) = engine.status().state else { panic!("{:?}", engine.status()) };
     assert!(message.contains("model.onnx") && message.contains("nstall"), "{message}");
     let latency = latency_samples(&model.manifest, RATE, BLOCK_LEN);

@@ -194,15 +194,18 @@ fn every_parameter_has_its_flags() {
         let library = Library::load(&places::vst3());
         for name in NAMES {
             let plugin = Plugin::new(&library, name);
-            let flags: Vec<_> = plugin.params().iter().map(|param| (&param.name[..], param.flags)).collect();
-            let expected = [
-                ("Vocals", CAN_AUTOMATE),
-                ("Drums", CAN_AUTOMATE),
-                ("Bass", CAN_AUTOMATE),
-                ("Other", CAN_AUTOMATE),
+            let flags: Vec<_> = plugin.params().iter().map(|param| (param.name.clone(), param.flags)).collect();
+            let stems = ["Vocals", "Drums", "Bass", "Other"].into_iter().flat_map(|stem| {
+                let switches = ["Mute", "Solo", "Pan"].map(|control| format!("{stem} {control}"));
+                [stem.to_owned()].into_iter().chain(switches).map(|name| (name, CAN_AUTOMATE))
+            });
+            let rest = [
+                ("Dry/Wet", CAN_AUTOMATE),
+                ("Output", CAN_AUTOMATE),
                 ("Bypass", CAN_AUTOMATE | IS_BYPASS),
                 ("Automation", 0),
             ];
+            let expected: Vec<_> = stems.chain(rest.map(|(name, flags)| (name.to_owned(), flags))).collect();
             assert_eq!(flags, expected, "{name}");
         }
     });

@@ -53,13 +53,7 @@ const PLATFORMS: [Platform; 4] = [
 
 /// Where the library lies once `install` has run.
 pub fn library() -> PathBuf {
-    dir().join(if cfg!(windows) {
-        "unbraid_onnxruntime.dll"
-    } else if cfg!(target_os = "macos") {
-        "libunbraid_onnxruntime.dylib"
-    } else {
-        "libunbraid_onnxruntime.so"
-    })
+    dir().join(base::runtime_library_name())
 }
 
 /// Puts the library and its licences into `target/onnxruntime`.

@@ -3,9 +3,8 @@
 use crate::process::{run, say};
 use crate::{python, workspace};
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// One file on PyPI.
@@ -56,7 +55,7 @@ impl Wheel {
             downloaded.display(),
             self.sha256
         );
-        fs::rename(&downloaded, &path)?;
+        base::put_in_place(&downloaded, &path)?;
         remove_dir(&part)?;
         Ok(path)
     }
@@ -86,15 +85,12 @@ pub fn install_dir(dir: &Path, stamp: &str, fill: impl FnOnce(&Path) -> Result<(
     if fs::read_to_string(dir.join(stamp_name)).is_ok_and(|text| text == stamp) {
         return Ok(());
     }
-    let mut part = dir.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = base::part_path(dir);
     remove_dir(&part)?;
     fs::create_dir_all(&part).with_context(|| format!("could not create {}", part.display()))?;
     fill(&part)?;
     fs::write(part.join(stamp_name), stamp)?;
-    remove_dir(dir)?;
-    fs::rename(&part, dir).with_context(|| format!("could not rename {} to {}", part.display(), dir.display()))
+    base::replace_dir(&part, dir).with_context(|| format!("could not rename {} to {}", part.display(), dir.display()))
 }
 
 fn remove_dir(dir: &Path) -> Result<()> {
@@ -107,16 +103,8 @@ fn remove_dir(dir: &Path) -> Result<()> {
 }
 
 fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let len = file.read(&mut buffer).with_context(|| format!("could not read {}", path.display()))?;
-        if len == 0 {
-            return Ok(hex::encode(hasher.finalize()));
-        }
-        hasher.update(&buffer[..len]);
-    }
+    let hash = base::sha256_file(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(hash.sha256)
 }
 
 #[cfg(test)]
@@ -133,14 +121,5 @@ mod tests {
         assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "one");
         install_dir(&place, "2", |part| Ok(fs::write(part.join("other"), "two")?)).unwrap();
         assert!(!place.join("file").exists() && place.join("other").exists());
-    }
-
-    #[test]
-    fn the_hash_is_sha256() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("abc");
-        fs::write(&path, "abc").unwrap();
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256_of(&path).unwrap(), expected);
     }
 }

@@ -9,9 +9,6 @@ const FADE_LEN: usize = 256;
 /// fill, and what trimmed slices overlap must come before they give a sample; the worker has half a hop, and a fade of
 /// 256 samples must fit in. `separator::latency_samples` says the same for a
 /// host at the model's rate whose blocks are no longer than half a hop.
-///
-/// # Realtime
-/// Safe.
 pub fn live_latency_samples<T: Sample>(plan: &Plan<T>) -> usize {
     plan.hop_len() + plan.delay_samples(Timing::Trimmed) + plan.hop_len() / 2 + FADE_LEN
 }

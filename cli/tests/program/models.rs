@@ -143,3 +143,51 @@ fn imported_checkpoints_separate_and_judge_a_song() {
     let outcome = workplace.unbraid(&args);
     assert!(outcome.is_success && outcome.stdout.contains("accompaniment"), "{} {}", outcome.stdout, outcome.stderr);
 }
+
+/// What `show` tells of can be used: every damage that the plugin refuses is refused, with a message and exit code 1.
+#[test]
+fn show_refuses_damaged_models() {
+    let workplace = Workplace::new([0.25; 4]);
+    let (manifest, graph) = (workplace.path("model/manifest.toml"), workplace.path("model/model.onnx"));
+    let (text, bytes) = (std::fs::read_to_string(&manifest).unwrap(), std::fs::read(&graph).unwrap());
+    let hash = |bytes: &[u8]| {
+        std::fs::write(&graph, bytes).unwrap();
+        models::sha256_file(&graph).unwrap().0
+    };
+    let original = hash(&bytes);
+    assert!(workplace.unbraid(&["models", "show", "./model"]).is_success);
+    let runtime = separator::testing::runtime();
+    let mut num_refused = 0;
+    // Damage that the checksum does not tell, as if the model had been made so; and damage that it does.
+    for i in 0..24 {
+        let mut damaged = bytes.clone();
+        let at = (i * 2_654_435_761) % (8 * bytes.len());
+        damaged[at / 8] ^= 1 << (at % 8);
+        let sha256 = hash(&damaged);
+        let text = if i % 4 == 0 { text.clone() } else { text.replace(&original, &sha256) };
+        std::fs::write(&manifest, text).unwrap();
+        let engine = models::Model::load(&workplace.path("model"))
+            .map_err(separator::SeparatorError::from)
+            .and_then(|model| separator::Pipeline::new(&runtime, &model).map(|_| ()));
+        let outcome = workplace.unbraid(&["models", "show", "./model"]);
+        assert_eq!(outcome.is_success, engine.is_ok(), "bit {at}: {engine:?}, {}", outcome.stderr);
+        if let Err(error) = engine {
+            assert!(outcome.stderr.contains("model.onnx: "), "bit {at}: {error}: {}", outcome.stderr);
+            num_refused += 1;
+        }
+    }
+    assert!((6..24).contains(&num_refused), "{num_refused} of 24 are refused, and some are harmless");
+    hash(&bytes);
+    for (from, to) in [
+        ("\"masks\"", "\"makss\""),
+        ("num_coefs = 2156", "num_coefs = 2157"),
+        ("design = \"mel-32\"", "design = \"mel:40:115.5\""),
+        ("transition_len = 504", "transition_len = 500"),
+        ("left", "right"),
+    ] {
+        assert!(text.contains(from), "{from} in {text}");
+        std::fs::write(&manifest, text.replace(from, to)).unwrap();
+        let outcome = workplace.unbraid(&["models", "show", "./model"]);
+        assert!(!outcome.is_success && outcome.stderr.contains("manifest.toml"), "{to}: {}", outcome.stderr);
+    }
+}

@@ -6,6 +6,7 @@ use super::{
     ImportError,
     pickle::{Node, NodeId, Pickle},
     tensors::{Tensor, floats},
+    torch::Budget,
 };
 use std::path::Path;
 
@@ -37,13 +38,15 @@ impl<'a> Array<'a> {
         })
     }
 
-    pub fn read(self, name: &str, path: &Path) -> Result<Tensor, ImportError> {
+    pub fn read(self, name: &str, path: &Path, budget: &mut Budget) -> Result<Tensor, ImportError> {
         let order = if self.is_fortran { " in Fortran's order" } else { "" };
         let kind = format!("numpy {}{order}", self.kind);
         if self.kind != "<f4" || self.is_fortran {
             return Ok(Tensor { shape: self.shape, kind, values: None });
         }
         let disagree = |what: &str| ImportError::damaged(path, format!("{name}: {what}"));
+        // At most a byte of the array to a byte of the text.
+        budget.take(self.text.len() / 4, name, path)?;
         let bytes: Result<Vec<u8>, _> = self.text.chars().map(|c| u8::try_from(u32::from(c))).collect();
         let bytes = bytes.map_err(|_| disagree("a character that is no byte"))?;
         let num_values = self.shape.iter().try_fold(1usize, |product, len| product.checked_mul(*len));

@@ -6,6 +6,13 @@
 
 use std::collections::HashMap;
 
+/// Steps of a pickle. Each makes at most one node and a few references, of some 100 bytes together; the largest published
+/// state dict takes a tenth of it.
+const MAX_STEPS: usize = 1 << 21;
+
+/// Axes of a tensor: a shape can be named by any number of tensors, so a long one would multiply.
+const MAX_RANK: usize = 8;
+
 /// Index of a node.
 pub(crate) type NodeId = usize;
 
@@ -87,9 +94,9 @@ impl Pickle {
         if let Node::Int(value) = self.node(id) { usize::try_from(*value).ok() } else { None }
     }
 
-    /// A tuple of such.
+    /// A tuple of such, of a tensor's rank.
     pub fn counts(&self, id: NodeId) -> Option<Vec<usize>> {
-        self.tuple(id)?.iter().map(|&item| self.count(item)).collect()
+        self.tuple(id).filter(|items| items.len() <= MAX_RANK)?.iter().map(|&item| self.count(item)).collect()
     }
 }
 
@@ -108,7 +115,7 @@ type Step<T> = Result<T, PickleError>;
 
 impl Machine<'_> {
     fn run(mut self) -> Step<Pickle> {
-        loop {
+        for _ in 0..MAX_STEPS {
             let opcode = self.byte()?;
             match opcode {
                 b'.' => {
@@ -127,6 +134,7 @@ impl Machine<'_> {
                 _ => self.step(opcode)?,
             }
         }
+        Err(self.malformed(&format!("more than {MAX_STEPS} steps, which no file of weights takes,")))
     }
 
     fn step(&mut self, opcode: u8) -> Step<()> {

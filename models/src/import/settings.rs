@@ -1,9 +1,12 @@
 //! `xumx_slicq_v2.json`: what the network was trained with.
 
-use super::ImportError;
+use super::{ImportError, tensors::read_at_most};
 use serde_json::{Map, Value};
 use slicqt::{Design, Scale};
-use std::{fs, path::Path};
+use std::path::Path;
+
+/// The published ones have 4 kB.
+const MAX_SETTINGS_LEN: u64 = 1 << 24;
 
 /// The settings that matter to us, of `args`.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +20,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub fn read(path: &Path) -> Result<Settings, ImportError> {
-        let bytes = fs::read(path).map_err(|source| ImportError::Unreadable { path: path.to_owned(), source })?;
+        let bytes = read_at_most(path, MAX_SETTINGS_LEN)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| ImportError::damaged(path, error))?;
         let args = json.get("args").and_then(Value::as_object);
         let args =

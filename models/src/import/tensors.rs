@@ -5,7 +5,8 @@ use crate::cdae::BatchNorm;
 use safetensors::{Dtype, SafeTensors};
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -91,8 +92,22 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Longer files are not believed: the largest published one has 60 MB.
+const MAX_SAFETENSORS_LEN: u64 = 1 << 30;
+
+/// A file that is no longer than it may be.
+pub(crate) fn read_at_most(path: &Path, max_len: u64) -> Result<Vec<u8>, ImportError> {
+    let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = vec![];
+    File::open(path).map_err(unreadable)?.take(max_len + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > max_len {
+        return Err(ImportError::field(path, "length", format!("at most {max_len} bytes"), "more"));
+    }
+    Ok(bytes)
+}
+
 fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>, ImportError> {
-    let bytes = fs::read(path).map_err(|source| ImportError::Unreadable { path: path.to_owned(), source })?;
+    let bytes = read_at_most(path, MAX_SAFETENSORS_LEN)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| ImportError::damaged(path, error))?;
     let tensors = tensors.iter().map(|(name, view)| {
         let values = (view.dtype() == Dtype::F32).then(|| floats(view.data()));

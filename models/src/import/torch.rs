@@ -42,6 +42,31 @@ const MAX_PICKLE_LEN: usize = 1 << 27;
 /// No published model comes near; a pickle that claims more is not believed.
 const MAX_STORAGE_LEN: usize = 1 << 28;
 
+/// Values of all tensors of a file, 1 GiB of f32: tensors may share their storage, so that a small file could name any
+/// number of them.
+const MAX_TOTAL_VALUES: usize = 1 << 28;
+
+/// How often a tensor may be declared a parameter; once is what PyTorch does.
+const MAX_WRAPPERS: usize = 4;
+
+/// Room for what is read from a file.
+pub(crate) struct Budget {
+    num_values_left: usize,
+}
+
+impl Budget {
+    /// Takes room for so many values, before they are allocated.
+    pub fn take(&mut self, num_values: usize, name: &str, path: &Path) -> Result<(), ImportError> {
+        match self.num_values_left.checked_sub(num_values) {
+            Some(left) => {
+                self.num_values_left = left;
+                Ok(())
+            }
+            None => Err(ImportError::damaged(path, format!("{name}: with it more than {MAX_TOTAL_VALUES} values"))),
+        }
+    }
+}
+
 /// Reads every tensor of a state dict.
 pub(crate) fn read_state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>, ImportError> {
     let file = File::open(path).map_err(|source| ImportError::Unreadable { path: path.to_owned(), source })?;
@@ -75,15 +100,17 @@ pub(crate) fn read_state_dict_from(
         return Err(ImportError::damaged(path, "the pickle is no dict of tensors"));
     };
     let mut storages = HashMap::new();
+    let mut storage_budget = Budget { num_values_left: MAX_TOTAL_VALUES };
+    let mut budget = Budget { num_values_left: MAX_TOTAL_VALUES };
     let mut tensors = BTreeMap::new();
     for (key, value) in entries {
         let Some(name) = pickle.text(*key) else {
             return Err(ImportError::damaged(path, "a key of the state dict is no text"));
         };
         let tensor = if let Some(view) = View::of(&pickle, *value) {
-            view.read(name, &mut archive, &mut storages)?
+            view.read(name, &mut archive, &mut storages, [&mut storage_budget, &mut budget])?
         } else if let Some(array) = Array::of(&pickle, *value) {
-            array.read(name, path)?
+            array.read(name, path, &mut budget)?
         } else {
             return Err(ImportError::field(path, name, "a tensor", "something else (not a plain state dict)"));
         };
@@ -138,9 +165,10 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     /// `_rebuild_tensor_v2(('storage', kind, key, device, len), offset, shape, strides, ...)`, or a parameter of it.
-    fn of(pickle: &'a Pickle, value: NodeId) -> Option<View<'a>> {
-        if let Some((args, _)) = pickle.call(value, "_rebuild_parameter") {
-            return View::of(pickle, *args.first()?);
+    fn of(pickle: &'a Pickle, mut value: NodeId) -> Option<View<'a>> {
+        for _ in 0..MAX_WRAPPERS {
+            let Some((args, _)) = pickle.call(value, "_rebuild_parameter") else { break };
+            value = *args.first()?;
         }
         let (args, _) = pickle.call(value, "_rebuild_tensor_v2")?;
         let &[storage, offset, shape, strides, ..] = args else { return None };
@@ -162,6 +190,7 @@ impl<'a> View<'a> {
         name: &str,
         archive: &mut Archive<impl Read + Seek>,
         storages: &mut HashMap<String, Vec<f32>>,
+        [storage_budget, budget]: [&mut Budget; 2],
     ) -> Result<Tensor, ImportError> {
         let kind = format!("torch.{}", self.kind);
         if self.kind != "FloatStorage" {
@@ -173,6 +202,7 @@ impl<'a> View<'a> {
             return Err(disagree("its size and its strides make no sense"));
         }
         if !storages.contains_key(self.key) {
+            storage_budget.take(self.storage_len, name, path)?;
             let bytes = archive.read(&format!("data/{}", self.key), 4 * self.storage_len)?;
             if bytes.len() != 4 * self.storage_len {
                 let message = format!("{} values announced, {} bytes there", self.storage_len, bytes.len());
@@ -185,6 +215,7 @@ impl<'a> View<'a> {
         let Some(num_values) = num_values.filter(|&num_values| num_values <= storage.len()) else {
             return Err(disagree("more values than its storage holds"));
         };
+        budget.take(num_values, name, path)?;
         let mut values = Vec::with_capacity(num_values);
         let mut index = vec![0; self.shape.len()];
         for _ in 0..num_values {
@@ -200,5 +231,21 @@ impl<'a> View<'a> {
             }
         }
         Ok(Tensor { shape: self.shape, kind, values: Some(values) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tensors may share a storage, so every one counts by itself.
+    #[test]
+    fn tensors_have_room_for_so_many_values_together() {
+        let mut budget = Budget { num_values_left: 10 };
+        budget.take(6, "a", Path::new("w.pth")).unwrap();
+        let message = budget.take(5, "b", Path::new("w.pth")).unwrap_err().to_string();
+        assert!(message.contains("w.pth") && message.contains("b: with it more than 268435456 values"), "{message}");
+        budget.take(4, "c", Path::new("w.pth")).unwrap();
+        assert!(budget.take(usize::MAX, "d", Path::new("w.pth")).is_err());
     }
 }

@@ -193,11 +193,12 @@ impl Engine {
                     if shared.stop.load(Ordering::Acquire) {
                         return;
                     }
-                    shared.set_running();
                     pool.add(lane);
                     if let Some(control) = control.upgrade() {
                         when_ready(&mut lock(&control));
                     }
+                    // Last: whoever sees it may count on the lane being on its way to the audio thread.
+                    shared.set_running();
                 }
                 Ok(Err(error)) => shared.set_failed(error.to_string()),
                 Err(panic) => shared.set_failed(internal_error(&*panic)),
@@ -291,6 +292,7 @@ fn open(
         RuntimeSource::Loaded(runtime) => runtime,
         RuntimeSource::Path(path) => Runtime::load(&path)?,
     };
+    model.verify()?;
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);
     let preroll = preroll_jobs(&model.manifest, &schedule);

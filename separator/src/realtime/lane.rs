@@ -17,6 +17,9 @@ use crate::{
 use rtrb::RingBuffer;
 use std::sync::Arc;
 
+/// By how much a host may call too early.
+const JITTER_NS: i64 = 2_000_000;
+
 /// The audio thread's end of a lane.
 pub(crate) struct AudioLane {
     schedule: Schedule,
@@ -44,7 +47,9 @@ impl AudioLane {
         let pool: Vec<PooledJob> = (0..num_jobs).map(|_| Box::new(Job::new(schedule.max_job_len() as usize))).collect();
         let shared = Arc::new(LaneShared::new());
         let link = Link { to_worker, from_worker, shared: shared.clone(), wake, gave_up: false };
-        let slack_ns = (slack_len as f64 / plan.sample_rate_hz().max(1.0) * 1e9) as i64;
+        let ns = |len: i64| (len as f64 / plan.sample_rate_hz().max(1.0) * 1e9) as i64;
+        let slack_ns = ns(slack_len);
+        let min_gap_ns = ns(schedule.min_job_len() - plan.max_block_len() as i64) - JITTER_NS;
         let lane = AudioLane {
             dispatcher: Dispatcher::new(schedule),
             collector: Collector::new(pool, schedule, begins_in_music),
@@ -54,7 +59,7 @@ impl AudioLane {
             latency_samples,
             slack_ns,
         };
-        (lane, WorkerEnds { shared, jobs, results, slack_ns, begins_in_music })
+        (lane, WorkerEnds { shared, jobs, results, slack_ns, min_gap_ns, begins_in_music })
     }
 
     pub fn shared(&self) -> &LaneShared {

@@ -37,7 +37,8 @@ pub(crate) struct Pool {
 
 struct Shared {
     /// Lanes whose jobs nobody computes at the moment. A worker takes a lane out, and puts it back afterwards.
-    lanes: Mutex<Vec<WorkerLane>>,
+    #[expect(clippy::vec_box, reason = "they go in and out with every job, by pointer")]
+    lanes: Mutex<Vec<Box<WorkerLane>>>,
     roster: Mutex<Roster>,
     /// To wake them, by index.
     workers: OnceLock<Vec<Thread>>,
@@ -51,9 +52,8 @@ struct Roster {
     sleeping: Vec<usize>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "one at a time, on a worker's stack")]
 enum Found {
-    Job(WorkerLane),
+    Job(Box<WorkerLane>),
     LookAgain(Duration),
     Nothing,
 }
@@ -117,7 +117,7 @@ impl Pool {
 
     /// Adds a lane. It leaves by itself when it is over.
     pub fn add(&self, lane: WorkerLane) {
-        lock(&self.shared.lanes).push(lane);
+        lock(&self.shared.lanes).push(Box::new(lane));
         self.shared.wake_lookout();
     }
 
@@ -209,7 +209,7 @@ impl Shared {
     fn find_job(&self) -> Found {
         let now_ns = clock::now_ns();
         let mut lanes = lock(&self.lanes);
-        let over: Vec<WorkerLane> = lanes.extract_if(.., |lane| lane.is_over()).collect();
+        let over: Vec<Box<WorkerLane>> = lanes.extract_if(.., |lane| lane.is_over()).collect();
         let due = lanes.iter().enumerate().filter_map(|(idx, lane)| Some((lane.next_due_ns()?, idx)));
         let found = match due.min() {
             Some((_, idx)) => Found::Job(lanes.swap_remove(idx)),
@@ -226,7 +226,7 @@ impl Shared {
 }
 
 /// One job of a lane. None if the lane has failed: then its audio side goes on with the mix.
-fn run_job(mut lane: WorkerLane) -> Option<WorkerLane> {
+fn run_job(mut lane: Box<WorkerLane>) -> Option<Box<WorkerLane>> {
     let shared = lane.shared().clone();
     let run = AssertUnwindSafe(move || lane.run_job().map(|()| lane));
     match catch_unwind(run) {

@@ -15,7 +15,8 @@ use std::{
 
 /// Without a job for so long, a lane's plugin is not being played.
 const QUIET_AFTER_NS: i64 = 1_000_000_000;
-/// How often quiet lanes are looked at: a quarter of the time that they have, within these bounds.
+/// How often quiet lanes, and those whose next job cannot have come yet, are looked at: a quarter of the time that they
+/// have, within these bounds.
 const QUIET_LOOK_NS: (i64, i64) = (250_000, 20_000_000);
 
 /// What a worker lane is made of before its model is open.
@@ -24,6 +25,8 @@ pub(crate) struct WorkerEnds {
     pub jobs: Consumer<PooledJob>,
     pub results: Producer<PooledJob>,
     pub slack_ns: i64,
+    /// From one job to the next, at least, in real time: a hop less a block.
+    pub min_gap_ns: i64,
     pub begins_in_music: bool,
 }
 
@@ -42,6 +45,8 @@ pub(crate) struct WorkerLane {
     preroll: u32,
     preroll_left: u32,
     last_job_ns: i64,
+    /// No job comes before that in real time. In bursts one may, but then the audio thread waits, and wakes us.
+    next_job_ns: i64,
     is_settled: bool,
 }
 
@@ -59,6 +64,7 @@ impl WorkerLane {
             preroll,
             preroll_left: 0,
             last_job_ns: now_ns(),
+            next_job_ns: 0,
             is_settled: false,
         }
     }
@@ -84,7 +90,7 @@ impl WorkerLane {
         }
         let is_quiet = self.is_settled || now_ns - self.last_job_ns > QUIET_AFTER_NS;
         let quiet_look_ns = (self.ends.slack_ns / 4).clamp(QUIET_LOOK_NS.0, QUIET_LOOK_NS.1);
-        Some(if is_quiet { quiet_look_ns } else { busy_look_ns })
+        Some(if is_quiet { quiet_look_ns } else { (self.next_job_ns - now_ns).clamp(busy_look_ns, quiet_look_ns) })
     }
 
     /// Computes the oldest waiting job.
@@ -93,6 +99,7 @@ impl WorkerLane {
         let start = Instant::now();
         self.last_job_ns = now_ns();
         let shared = self.ends.shared.clone();
+        self.next_job_ns = job.due_ns - self.ends.slack_ns + self.ends.min_gap_ns;
         shared.job_due_ns.store(job.due_ns, Ordering::Relaxed);
         obey_test_hooks(&shared);
         job.has_stems = false;
