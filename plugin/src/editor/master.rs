@@ -22,7 +22,8 @@ pub fn master(view: &mut View, ui: &mut Ui, rect: Rect, theme: &Theme) {
     let layout = Layout::new(rect, 3);
     let params = view.params.clone();
     ground(ui, rect, &layout, "Mix", theme.mix, theme);
-    let output = Dial { param: &params.output, control: Control::Output, step: GAIN_STEP_DB, menu: &GAIN_MENU };
+    let output =
+        Dial { param: &params.output, control: Control::Output, step: GAIN_STEP_DB, label: "Gain", menu: &GAIN_MENU };
     fader::ticks(ui, layout.ticks, output.param, theme);
     fader::fader(ui, layout.fader, &output, theme.mix, theme, &view.touch, &mut view.typing);
     view.meters_shown[MIX_METER].show(ui, layout.meter, output.param, theme.mix, theme);
@@ -35,6 +36,12 @@ pub fn master(view: &mut View, ui: &mut Ui, rect: Rect, theme: &Theme) {
         colour: theme.mute,
     };
     bypass.show(ui, layout.rows[1], theme, &view.touch);
-    let dry_wet = Dial { param: &params.dry_wet, control: Control::DryWet, step: DRY_WET_STEP, menu: &DRY_WET_MENU };
-    slider(ui, layout.rows[2], &dry_wet, "Wet", theme.mix, theme, &view.touch, &mut view.typing);
+    let dry_wet = Dial {
+        param: &params.dry_wet,
+        control: Control::DryWet,
+        step: DRY_WET_STEP,
+        label: "Wet",
+        menu: &DRY_WET_MENU,
+    };
+    slider(ui, layout.rows[2], &dry_wet, theme.mix, theme, &view.touch, &mut view.typing);
 }

@@ -27,6 +27,8 @@ pub struct Dial<'a> {
     pub control: Control,
     /// One step of the wheel, in the parameter's unit.
     pub step: f32,
+    /// What stands on it, where there is room for nothing else.
+    pub label: &'a str,
     /// Values of the menu, as text.
     pub menu: &'a [&'a str],
 }

@@ -9,12 +9,11 @@ use super::{
 use egui::{Align2, Color32, CursorIcon, Rect, Sense, StrokeKind, Ui, vec2};
 use nice_plug::params::Param;
 
-/// The slider of `dial` in `rect`, with `label` to the left, filled up to the value.
+/// The slider of `dial` in `rect`, with its label to the left, filled up to the value.
 pub fn slider(
     ui: &mut Ui,
     rect: Rect,
     dial: &Dial,
-    label: &str,
     colour: Color32,
     theme: &Theme,
     touch: &Touch,
@@ -43,7 +42,7 @@ pub fn slider(
     painter.rect_filled(filled, 1.0, colour);
     painter.vline(value_x, rect.bottom() - 7.0..=rect.bottom(), (2.0, colour));
     let inner = rect.shrink2(vec2(6.0, 3.0)).translate(vec2(0.0, -1.0));
-    painter.text(inner.left_center(), Align2::LEFT_CENTER, label, theme::small_font(), theme.faint_text);
+    painter.text(inner.left_center(), Align2::LEFT_CENTER, dial.label, theme::small_font(), theme.faint_text);
     let text = dial.param.normalized_value_to_string(normalized, true);
     painter.text(inner.right_center(), Align2::RIGHT_CENTER, text, theme::small_font(), theme.text);
     if response.has_focus() {

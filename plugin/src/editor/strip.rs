@@ -78,14 +78,20 @@ pub fn strip(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &
     let params = view.params.clone();
     let stem = params.stems()[stem_idx];
     ground(ui, rect, &layout, STEM_NAMES[stem_idx], colour, theme);
-    let dial = Dial { param: &stem.gain, control: Control::Gain(stem_idx), step: GAIN_STEP_DB, menu: &GAIN_MENU };
+    let dial = Dial {
+        param: &stem.gain,
+        control: Control::Gain(stem_idx),
+        step: GAIN_STEP_DB,
+        label: "Gain",
+        menu: &GAIN_MENU,
+    };
     fader::ticks(ui, layout.ticks, &stem.gain, theme);
     fader::fader(ui, layout.fader, &dial, colour, theme, &view.touch, &mut view.typing);
     view.meters_shown[stem_idx].show(ui, layout.meter, &stem.gain, colour, theme);
     value_field(ui, layout.rows[0], &dial, theme, &view.touch, &mut view.typing);
     mute_and_solo(view, ui, layout.rows[1], stem_idx, theme);
-    let pan = Dial { param: &stem.pan, control: Control::Pan(stem_idx), step: PAN_STEP, menu: &PAN_MENU };
-    slider(ui, layout.rows[2], &pan, "Pan", colour, theme, &view.touch, &mut view.typing);
+    let pan = Dial { param: &stem.pan, control: Control::Pan(stem_idx), step: PAN_STEP, label: "Pan", menu: &PAN_MENU };
+    slider(ui, layout.rows[2], &pan, colour, theme, &view.touch, &mut view.typing);
 }
 
 fn mute_and_solo(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &Theme) {
