@@ -1,8 +1,8 @@
 //! How the editor looks: every colour and every size. Nothing else in the editor names one.
 //!
-//! The stems have the colours of Okabe and Ito (Color Universal Design, 2008), which people of all kinds of colour
-//! vision tell apart; for the light theme they are darkened. Colour is never the only sign: names and letters stand
-//! beside it.
+//! The stems have the hues of Okabe and Ito (Color Universal Design, 2008), in lightnesses that people of all kinds of
+//! colour vision tell apart; for the light theme they are darkened. Colour is never the only sign: names and letters
+//! stand beside it.
 
 use egui::{Color32, FontFamily, FontId, Painter, Rect, Stroke, StrokeKind, Vec2, Visuals, vec2};
 
@@ -73,8 +73,8 @@ pub const DARK: Theme = Theme {
     stems: [
         Color32::from_rgb(0xe6, 0x9f, 0x00),
         Color32::from_rgb(0x56, 0xb4, 0xe9),
-        Color32::from_rgb(0x1f, 0xb8, 0x8a),
-        Color32::from_rgb(0xdc, 0x8c, 0xb8),
+        Color32::from_rgb(0x14, 0xa9, 0x7c),
+        Color32::from_rgb(0xf2, 0xbe, 0xde),
     ],
     mix: Color32::from_rgb(0xc8, 0xcd, 0xd5),
     mute: Color32::from_rgb(0xff, 0x8a, 0x5c),
@@ -98,7 +98,7 @@ pub const LIGHT: Theme = Theme {
         Color32::from_rgb(0x8f, 0x5a, 0x00),
         Color32::from_rgb(0x00, 0x62, 0xa0),
         Color32::from_rgb(0x00, 0x6b, 0x4e),
-        Color32::from_rgb(0x97, 0x3d, 0x72),
+        Color32::from_rgb(0x7a, 0x1f, 0x57),
     ],
     mix: Color32::from_rgb(0x4a, 0x50, 0x5a),
     mute: Color32::from_rgb(0xb0, 0x37, 0x0a),
