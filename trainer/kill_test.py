@@ -24,7 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def command(out):
-    small = "--transform mel-32 --channels 4,6,8,8 --hidden 12 --projection 12 --batch-slices 200 --chunk-s 0.5 1"
+    small = "--transform mel-32 --network first:channels=4+6+8+8,hidden_len=12,projection_len=12 --batch-slices 200 --chunk-s 0.5 1"
     length = "--steps 240 --epoch-steps 40 --save-s 0.3 --cpu"
     return [trainer, "train", "--data", data, "--out", os.path.join(dir, out)] + small.split() + length.split()
 

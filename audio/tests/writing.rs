@@ -107,3 +107,31 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     assert!(error.to_string().contains("song.wav"), "{error}");
     assert!(!path.exists());
 }
+
+/// Five GiB that are a hole in the disk: the length is known, and the first samples are there.
+#[cfg(unix)]
+#[test]
+fn rf64_beyond_4_gib_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.wav");
+    let num_samples = 5 * (1u64 << 30) / 4;
+    let mut header = Vec::from(*b"RF64\xff\xff\xff\xffWAVEds64");
+    header.extend(28u32.to_le_bytes());
+    [4 * num_samples + 72, 4 * num_samples, num_samples].iter().for_each(|len| header.extend(len.to_le_bytes()));
+    header.extend([0; 4]);
+    header.extend(b"fmt \x10\0\0\0\x01\0\x02\0");
+    header.extend(44_100u32.to_le_bytes());
+    header.extend(176_400u32.to_le_bytes());
+    header.extend(b"\x04\0\x10\0data\xff\xff\xff\xff\0\x40\0\xc0");
+    std::fs::write(&path, &header).unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(header.len() as u64 - 4 + 4 * num_samples).unwrap();
+    let mut reader = audio::AudioReader::open(&path).unwrap();
+    assert_eq!(reader.num_samples(), Some(num_samples));
+    let mut block = [Vec::new(), Vec::new()];
+    assert!(reader.read_block(&mut block).unwrap() > 0);
+    assert_eq!((block[0][0], block[1][0], block[0][1]), (0.5, -0.5, 0.0));
+    // A byte less than it says is a cut file.
+    file.set_len(header.len() as u64 - 5 + 4 * num_samples).unwrap();
+    assert!(matches!(audio::AudioReader::open(&path), Err(AudioError::Truncated { .. })));
+}

@@ -4,9 +4,9 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, bail};
 use models::Model;
-use separator::{Pipeline, Runtime};
+use separator::{Pipeline, RUNTIME_VARIABLE, Runtime};
 
 /// The model of whoever names none.
 const DEFAULT_MODEL: &str = "first";
@@ -22,7 +22,16 @@ impl Installation {
     pub fn load(model: Option<&str>) -> Result<Installation> {
         let from_env = env::var("UNBRAID_MODEL").ok().filter(|name| !name.is_empty());
         let name = model.or(from_env.as_deref()).unwrap_or(DEFAULT_MODEL);
-        let model = Model::load(&models::locate(name, &model_dirs())?)?;
+        let dir = models::locate(name, &model_dirs()).map_err(|error| match (model, &from_env) {
+            (None, Some(_)) => anyhow!("UNBRAID_MODEL: {error}; or unset the variable"),
+            _ => error.into(),
+        })?;
+        let model = Model::load(&dir)?;
+        let named = env::var_os(RUNTIME_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        if let Some(path) = named.filter(|path| !path.is_file()) {
+            let path = path.display();
+            bail!("{RUNTIME_VARIABLE}: {path} is no file; set it to the path of ONNX Runtime's library, or unset it");
+        }
         let runtime = Runtime::load(&separator::find_runtime(&runtime_dirs())?)?;
         Ok(Installation { runtime, model })
     }

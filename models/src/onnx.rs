@@ -64,9 +64,11 @@ struct Attribute {
     f: f32,
     #[prost(int64, tag = "3")]
     i: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    s: Vec<u8>,
     #[prost(int64, repeated, tag = "8")]
     ints: Vec<i64>,
-    /// 1 = float, 2 = int, 7 = ints.
+    /// 1 = float, 2 = int, 3 = string, 7 = ints.
     #[prost(int32, tag = "20")]
     kind: i32,
 }
@@ -218,6 +220,7 @@ impl GraphBuilder {
                     match value {
                         Attr::Float(f) => Attribute { f: *f, kind: 1, ..named },
                         Attr::Int(i) => Attribute { i: *i, kind: 2, ..named },
+                        Attr::Text(text) => Attribute { s: text.clone().into_bytes(), kind: 3, ..named },
                         Attr::Ints(ints) => Attribute { ints: ints.clone(), kind: 7, ..named },
                     }
                 })
@@ -232,6 +235,8 @@ pub enum Attr {
     Float(f32),
     /// An integer.
     Int(i64),
+    /// A word.
+    Text(String),
     /// Several.
     Ints(Vec<i64>),
 }

@@ -1,8 +1,11 @@
 //! Says how the engines are doing; the audio thread must not, and a worker may be dead. One thread for all instances of
 //! the process looks after their engines; it sleeps while none of them is active.
 
-use crate::reporter::{Activity, Reporter};
-use separator::{Engine, EngineState, EngineStatus};
+use crate::{
+    reporter::{Activity, Reporter},
+    separation,
+};
+use separator::{Engine, EngineState, EngineStatus, SeparatorError};
 use std::{
     io,
     sync::{
@@ -26,11 +29,12 @@ pub struct EngineWatch {
 
 struct Watched {
     engine: Engine,
+    /// Name, in the project, of the model that was chosen last.
+    chosen: Mutex<String>,
     reporter: Reporter,
     /// None once the instance is gone: its host must not hear of it any more.
     report: Mutex<Option<Report>>,
     is_active: AtomicBool,
-    has_failed: AtomicBool,
 }
 
 /// The thread that looks, as long as there is an engine.
@@ -48,21 +52,21 @@ struct Rounds {
 }
 
 impl EngineWatch {
-    /// Watches `engine`, which runs the model of that name.
+    /// Watches `engine`, which runs the model called `model_name`; the project calls it `name_in_project`.
     ///
     /// # Errors
     /// If the operating system gives no thread; the engine is then stopped.
     ///
     /// # Realtime
     /// Not safe: may start a thread.
-    pub fn start(engine: Engine, model_name: String, reporter: Reporter) -> io::Result<Self> {
+    pub fn start(engine: Engine, name_in_project: &str, model_name: String, reporter: Reporter) -> io::Result<Self> {
         let watchman = Watchman::get()?;
         let watched = Arc::new(Watched {
             engine,
+            chosen: Mutex::new(name_in_project.to_owned()),
             reporter,
             report: Mutex::new(Some(Report::new(model_name))),
             is_active: AtomicBool::new(true),
-            has_failed: AtomicBool::new(false),
         });
         lock(&watchman.rounds.engines).push(Arc::downgrade(&watched));
         watchman.wake();
@@ -72,9 +76,10 @@ impl EngineWatch {
     /// Whether the engine has failed for good; a new one may do better.
     ///
     /// # Realtime
-    /// Safe.
+    /// Not safe: locks, frees memory.
     pub fn has_failed(&self) -> bool {
-        self.watched.has_failed.load(Ordering::Acquire)
+        // Asked now: the last look may be half a second old.
+        matches!(self.watched.engine.status().state, EngineState::Failed(_))
     }
 
     /// Tells whether the host has activated the instance. While it has not, nothing wakes up for it.
@@ -85,6 +90,45 @@ impl EngineWatch {
         self.watched.engine.set_active(is_active);
         self.watched.is_active.store(is_active, Ordering::Release);
         self.watchman.wake();
+    }
+
+    /// Name, in the project, of the model that was chosen last.
+    ///
+    /// # Realtime
+    /// Not safe: locks, allocates.
+    pub fn chosen(&self) -> String {
+        lock(&self.watched.chosen).clone()
+    }
+
+    /// Chooses models from elsewhere, for as long as the watch lives.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn chooser(&self) -> ModelChooser {
+        ModelChooser(Arc::downgrade(&self.watched))
+    }
+}
+
+/// Brings other models into an engine that runs.
+pub struct ModelChooser(Weak<Watched>);
+
+impl ModelChooser {
+    /// Loads the model of that name in a project behind the music, and cross-fades to it when it is there. Where there is
+    /// no engine any more, nothing happens.
+    ///
+    /// # Errors
+    /// If there is no such model, or it needs more latency than the host was told.
+    ///
+    /// # Realtime
+    /// Not safe: reads files, starts a thread.
+    pub fn choose(&self, name_in_project: &str) -> Result<(), SeparatorError> {
+        let Some(watched) = self.0.upgrade() else { return Ok(()) };
+        let model_name = separation::choose(&watched.engine, name_in_project)?;
+        name_in_project.clone_into(&mut lock(&watched.chosen));
+        if let Some(report) = &mut *lock(&watched.report) {
+            report.expect(model_name);
+        }
+        Ok(())
     }
 }
 
@@ -101,9 +145,6 @@ impl Watched {
         let mut report = lock(&self.report);
         let Some(report) = &mut *report else { return };
         let status = self.engine.status();
-        if matches!(status.state, EngineState::Failed(_)) {
-            self.has_failed.store(true, Ordering::Release);
-        }
         self.reporter.board().update(|board| {
             board.activity = match status.state {
                 EngineState::Loading => Activity::Loading,
@@ -200,6 +241,11 @@ struct Report {
 impl Report {
     fn new(model_name: String) -> Self {
         Report { model_name, state: EngineState::Loading, late_hops: 0, looks_until_late_message: 0 }
+    }
+
+    /// Another model was chosen, and is loading.
+    fn expect(&mut self, model_name: String) {
+        (self.model_name, self.state) = (model_name, EngineState::Loading);
     }
 
     /// What is new.

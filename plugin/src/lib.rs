@@ -29,7 +29,7 @@ pub mod stem_params;
 pub mod stereo_gain;
 pub mod variants;
 
-use engine_watch::EngineWatch;
+use engine_watch::{EngineWatch, ModelChooser};
 use gestures::GestureWatch;
 use mix_controls::ControlSet;
 use nice_plug::prelude::*;
@@ -39,7 +39,7 @@ use reporter::Reporter;
 use separator::{AudioSide, EngineConfig};
 use std::{
     marker::PhantomData,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use variants::{MultiOut, Stereo, Variant};
 
@@ -58,16 +58,39 @@ pub struct Instance<V: Variant> {
     processor: Option<Processor>,
     /// None if the mix passes through.
     engine: Option<EngineWatch>,
-    /// What the engine was started with: configuration and model.
-    started_with: Option<(EngineConfig, String)>,
-    /// Name of the model that was asked for at the last activation.
-    active_model: Arc<Mutex<Option<String>>>,
+    /// What the engine was started with.
+    started_with: Option<EngineConfig>,
+    /// None unless active.
+    active: Arc<Mutex<Option<Active>>>,
     /// Channels of the input: 1 or 2.
     num_inputs: usize,
     gesture_watch: GestureWatch,
     /// The number of the state that the controls are of.
     seen_generation: u32,
     variant: PhantomData<V>,
+}
+
+/// What a state that is loaded while active needs to know.
+struct Active {
+    /// Name of the model that was chosen last.
+    model: String,
+    /// None: the mix passes through.
+    chooser: Option<ModelChooser>,
+}
+
+impl Active {
+    /// Goes to the model of that name; whether that needs a new activation, the only time when the latency may change.
+    fn choose(&mut self, name: &str) -> bool {
+        if self.model == name || separation::is_model_fixed() {
+            return false;
+        }
+        let is_chosen = self.chooser.as_ref().is_some_and(|chooser| chooser.choose(name).is_ok());
+        if is_chosen {
+            name.clone_into(&mut self.model);
+        }
+        // A model that is not there is told about then.
+        !is_chosen
+    }
 }
 
 impl<V: Variant> Default for Instance<V> {
@@ -79,7 +102,7 @@ impl<V: Variant> Default for Instance<V> {
             processor: None,
             engine: None,
             started_with: None,
-            active_model: Arc::default(),
+            active: Arc::default(),
             num_inputs: 2,
             gesture_watch: GestureWatch::default(),
             seen_generation: 0,
@@ -93,24 +116,27 @@ impl<V: Variant> Instance<V> {
     /// reasons, and a running engine need not load its model again for them.
     fn audio_side(&mut self, config: EngineConfig) -> AudioSide {
         let model = self.params.model.get();
-        *self.active_model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model.clone());
-        let is_alive = self.engine.as_ref().is_some_and(|engine| !engine.has_failed());
-        let wanted = (config, model);
-        if let Some(processor) = self.processor.take()
-            && is_alive
-            && self.started_with.as_ref() == Some(&wanted)
-        {
-            self.set_active(true);
-            let mut audio_side = processor.into_audio_side();
-            // Not every host resets after activation, and nobody wants to hear the end of what was played before.
-            audio_side.reset();
-            return audio_side;
-        }
-        // The old engine goes first, so that there are never two at work.
-        self.engine = None;
-        let (config, model) = self.started_with.insert(wanted);
-        let (engine, audio_side) = separation::start(model, config, &self.reporter);
-        self.engine = engine;
+        let is_kept = self.engine.as_ref().is_some_and(|engine| {
+            self.started_with.as_ref() == Some(&config) && !engine.has_failed() && engine.chosen() == model
+        });
+        let audio_side = match self.processor.take() {
+            Some(processor) if is_kept => {
+                self.set_active(true);
+                let mut audio_side = processor.into_audio_side();
+                // Not every host resets after activation, and nobody wants to hear the end of what was played before.
+                audio_side.reset();
+                audio_side
+            }
+            _ => {
+                // The old engine goes first, so that there are never two at work.
+                self.engine = None;
+                let (engine, audio_side) = separation::start(&model, &config, &self.reporter);
+                (self.engine, self.started_with) = (engine, Some(config));
+                audio_side
+            }
+        };
+        let chooser = self.engine.as_ref().map(EngineWatch::chooser);
+        *lock(&self.active) = Some(Active { model, chooser });
         audio_side
     }
 
@@ -139,11 +165,11 @@ impl<V: Variant> Instance<V> {
     fn connect(&mut self, host: HostHandle) {
         self.reporter = Reporter::new(host.clone());
         self.host = Some(host);
-        let (reporter, active_model) = (self.reporter.clone(), self.active_model.clone());
-        // Only an activation can change the latency, so another model waits for one.
+        let (reporter, active) = (self.reporter.clone(), self.active.clone());
         self.params.model.call_on_load(move |name| {
-            let active = active_model.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if active.is_some_and(|active| active != name) {
+            // Unlocked by then: a host may deactivate and activate within the request.
+            let needs_restart = lock(&active).as_mut().is_some_and(|active| active.choose(name));
+            if needs_restart {
                 reporter.request_restart();
             }
         });
@@ -203,7 +229,7 @@ impl<V: Variant> Plugin for Instance<V> {
 
     fn deactivate(&mut self) {
         self.set_active(false);
-        *self.active_model.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.active) = None;
     }
 
     fn reset(&mut self) {
@@ -236,6 +262,10 @@ impl<V: Variant> Plugin for Instance<V> {
             ProcessStatus::Normal
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<V: Variant> ClapPlugin for Instance<V> {

@@ -45,8 +45,29 @@ fn open(
     let model = Model::read(&find_model(model_name)?)?;
     let runtime = find_runtime(&resource_dirs())?;
     let (engine, audio_side) = Engine::start(runtime, &model, config)?;
-    let watch = EngineWatch::start(engine, model.manifest.name, reporter.clone()).map_err(SeparatorError::Thread)?;
-    Ok((watch, audio_side))
+    let watch = EngineWatch::start(engine, model_name, model.manifest.name, reporter.clone());
+    Ok((watch.map_err(SeparatorError::Thread)?, audio_side))
+}
+
+/// Brings the model of that name in a project into a running engine; returns its own name.
+///
+/// # Errors
+/// [`SeparatorError`]
+///
+/// # Realtime
+/// Not safe: reads files, starts a thread.
+pub fn choose(engine: &Engine, model_name: &str) -> Result<String, SeparatorError> {
+    let model = Model::read(&find_model(model_name)?)?;
+    engine.choose(find_runtime(&resource_dirs())?, &model)?;
+    Ok(model.manifest.name)
+}
+
+/// Whether the user has chosen a model for all projects.
+///
+/// # Realtime
+/// Not safe: allocates, reads the environment.
+pub fn is_model_fixed() -> bool {
+    env::var_os(MODEL_VARIABLE).is_some_and(|name| !name.is_empty())
 }
 
 /// The model's folder. The environment variable is the user's own and may hold a path; the name comes from a project,

@@ -194,6 +194,9 @@ fn one_core_busy(model: &Model, duration: Duration) {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
+            // An ordinary program, whatever priority this one was started with.
+            // SAFETY: concerns the calling thread only; all-zero bytes are the parameters that this policy wants.
+            unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &std::mem::zeroed()) };
             while !stop.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
             }

@@ -39,6 +39,18 @@ impl<T: Sample> Plan<T> {
     }
 }
 
+impl<T: Sample> Plan<T> {
+    /// `[sample]` A plain STFT's synthesis window: its slices, added up, are the inverse real FFTs (with 1/N) of the
+    /// coefficients times this. No other design has one.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn synthesis_window(&self) -> Option<Vec<T>> {
+        let fft_len = T::from_usize(self.slice_len).expect("every length is a number");
+        self.synthesis.as_ref().map(|window| window.iter().map(|w| *w * fft_len).collect())
+    }
+}
+
 /// Checks the lengths of a plain STFT.
 fn check(design: &Design, fft_len: usize, hop_len: usize) -> Result<(), DesignError> {
     let sample_rate_hz = design.sample_rate_hz();

@@ -52,7 +52,6 @@ fn assert_all_phases_are_whole(mut play: impl FnMut(usize) -> bool) {
 }
 
 #[test]
-#[ignore = "D5: the engine does not wait by the clock yet"]
 fn clap_no_stem_is_missing_after_a_burst() {
     isolated_with_model("clap_no_stem_is_missing_after_a_burst", &model(), || {
         let library = host::Library::load(&places::clap());
@@ -74,7 +73,6 @@ fn clap_no_stem_is_missing_after_a_burst() {
 }
 
 #[test]
-#[ignore = "D5: the engine does not wait by the clock yet"]
 fn vst3_no_stem_is_missing_after_a_burst() {
     isolated_with_model("vst3_no_stem_is_missing_after_a_burst", &model(), || {
         let library = vst3_host::Library::load(&places::vst3());

@@ -7,7 +7,7 @@ use tests::host::{Automation, Library, LogSeverity, Outputs, Plugin, UNBRAID, UN
 use tests::isolated::{isolated, isolated_with_model, scratch_dir};
 use tests::measure::{best_delay, delayed, excerpt, first_difference, power_db};
 use tests::places;
-use tests::signal::noise;
+use tests::signal::{noise, silence};
 
 const RATE: f64 = 44_100.0;
 
@@ -36,12 +36,14 @@ fn with_unconnected_stems_the_main_output_is_delayed_and_mixed() {
 }
 
 #[test]
-fn the_tail_is_there_before_the_first_block() {
-    isolated_with_model("the_tail_is_there_before_the_first_block", &TestModel::identity(), || {
+fn the_tail_is_there_before_the_first_block_and_after_silence() {
+    isolated_with_model("the_tail_is_there_before_the_first_block_and_after_silence", &TestModel::identity(), || {
         let library = Library::load(&places::clap());
         for id in [UNBRAID, UNBRAID_MULTI_OUT] {
             let mut plugin = Plugin::new(&library, id);
             let mut processor = plugin.activate(RATE, 512);
+            assert_eq!(processor.tail(), Some(2 * plugin.latency()));
+            processor.render(&silence(3 * plugin.latency()), repeat(512), &[]);
             assert_eq!(processor.tail(), Some(2 * plugin.latency()));
             plugin.deactivate(processor);
         }

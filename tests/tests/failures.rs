@@ -238,12 +238,18 @@ extern "C" fn end_this_thread(_: libc::c_int) {
     }
 }
 
-/// Ends the thread called `name` of this process while it naps.
-fn kill_thread(name: &str) {
-    let handler = end_this_thread as extern "C" fn(libc::c_int);
+/// Ends all threads called `name` of this process while they nap.
+fn kill_threads(name: &str) {
     let comm = |task: &Path| fs::read_to_string(task.join("comm")).unwrap_or_default();
     let tasks = fs::read_dir("/proc/self/task").expect("a list of threads").map(|task| task.expect("a thread").path());
-    let victim = tasks.into_iter().find(|task| comm(task).trim_end() == name).expect("the thread runs");
+    let victims: Vec<_> = tasks.filter(|task| comm(task).trim_end() == name).collect();
+    assert!(!victims.is_empty(), "no thread is called {name}");
+    victims.iter().for_each(|victim| kill_thread(victim));
+}
+
+/// Ends the thread of `/proc/self/task/...`.
+fn kill_thread(victim: &Path) {
+    let handler = end_this_thread as extern "C" fn(libc::c_int);
     let id: i32 = victim.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok()).expect("a number");
     VICTIM.store(id, Ordering::Release);
     // SAFETY: the handler only makes async-signal-safe calls, and the thread belongs to this process.
@@ -253,15 +259,15 @@ fn kill_thread(name: &str) {
     }
     let start = Instant::now();
     while victim.exists() {
-        assert!(start.elapsed() < Duration::from_secs(5), "{name} still lives");
+        assert!(start.elapsed() < Duration::from_secs(5), "{} still lives", victim.display());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn when_the_worker_is_killed_the_mix_passes() {
-    isolated_with_model("when_the_worker_is_killed_the_mix_passes", &TestModel::identity(), || {
+fn when_the_workers_are_killed_the_mix_passes() {
+    isolated_with_model("when_the_workers_are_killed_the_mix_passes", &TestModel::identity(), || {
         let library = Library::load(&places::clap());
         let mut plugin = Plugin::new(&library, UNBRAID_MULTI_OUT);
         plugin.set_offline(true);
@@ -274,7 +280,7 @@ fn when_the_worker_is_killed_the_mix_passes() {
         plugin.set_offline(false);
         let mut processor = plugin.activate(44_100.0, 512);
 
-        kill_thread("unbraid-worker");
+        kill_threads("unbraid-worker");
         let after = processor.render(&input, repeat(512), &[]);
         // What was under way comes out before it.
         let inside = latency..100_000;
@@ -286,7 +292,8 @@ fn when_the_worker_is_killed_the_mix_passes() {
             let stem = excerpt(port, inside.clone());
             assert!(difference_db(&quarter, &stem) < -100.0, "output {port_idx} is a quarter of the mix");
         }
-        the_log_says(&["passes the mix through", "no sign of life", "Deactivate and activate"]);
+        // To the engine they are late for good: threads that end like this cannot be told from slow ones.
+        the_log_says(&["came late", "let the mix through"]);
         plugin.deactivate(processor);
     });
 }

@@ -5,7 +5,7 @@ use slicqt::Design;
 use std::iter::repeat;
 use std::time::{Duration, Instant};
 use tests::isolated::{bundle_with_models, isolated, isolated_with_model};
-use tests::measure::{best_delay, delayed, first_difference};
+use tests::measure::{best_delay, delayed, difference_db, excerpt, first_difference, power_db};
 use tests::signal::{Random, Stereo, noise};
 use tests::{host, places, vst3_host};
 
@@ -100,6 +100,40 @@ fn two_models() -> [(&'static str, TestModel); 2] {
 
 const OTHER_MODEL: &str = r#"{"version":"","params":{},"fields":{"model":"\"other\""}}"#;
 const FIRST_MODEL: &str = r#"{"version":"","params":{},"fields":{"model":"\"first\""}}"#;
+
+/// A model of the same latency comes in while the music goes on: what was the vocals becomes the drums, without a gap.
+#[test]
+fn a_state_with_a_model_of_the_same_latency_needs_no_restart() {
+    let test = "a_state_with_a_model_of_the_same_latency_needs_no_restart";
+    let drums = TestModel::with_masks([0.0, 1.0, 0.0, 0.0]);
+    let clap = bundle_with_models(test, "clap", &[("first", TestModel::identity()), ("other", drums)]);
+    isolated(test, &[], || {
+        let library = host::Library::load(&clap);
+        let mut plugin = host::Plugin::new(&library, host::UNBRAID_MULTI_OUT);
+        plugin.set_offline(true);
+        let mut processor = plugin.activate(RATE, 512);
+        let latency = plugin.latency();
+        let input = noise(latency + 20_000, 1);
+        let inside = latency..input[0].len();
+        let outputs = processor.render(&input, repeat(512), &[]);
+        let is_there = |output: &Stereo| power_db(&excerpt(output, inside.clone())) > -40.0;
+        assert_eq!([1, 2].map(|port_idx| is_there(&outputs[port_idx])), [true, false]);
+        assert!(plugin.load_state(&with_length(OTHER_MODEL.as_bytes())));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(20) {
+            assert!(!plugin.idle(), "a restart is asked for");
+            let outputs = processor.render(&input, repeat(512), &[]);
+            let sum = [0, 1].map(|c| (0..input[0].len()).map(|i| (1..5).map(|p| outputs[p][c][i]).sum()).collect());
+            assert!(difference_db(&outputs[0], &sum) < -80.0, "the stems sum to the mix all the time");
+            if [1, 2].map(|port_idx| is_there(&outputs[port_idx])) == [false, true] {
+                plugin.deactivate(processor);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the other model has not come in");
+    });
+}
 
 /// Whether the plugin asks for a restart within a second; without one, that is long enough to say no.
 fn wants_restart(mut asked: impl FnMut() -> bool) -> bool {

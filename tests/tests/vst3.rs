@@ -92,8 +92,8 @@ fn a_value_for_the_controller_does_not_move_the_sound() {
 }
 
 #[test]
-fn the_tail_is_there_before_the_first_block() {
-    isolated_with_model("the_tail_is_there_before_the_first_block", &TestModel::identity(), || {
+fn the_tail_is_there_before_the_first_block_and_after_silence() {
+    isolated_with_model("the_tail_is_there_before_the_first_block_and_after_silence", &TestModel::identity(), || {
         let library = Library::load(&places::vst3());
         for name in NAMES {
             let mut plugin = Plugin::new(&library, name);
@@ -101,6 +101,8 @@ fn the_tail_is_there_before_the_first_block() {
             plugin.activate();
             assert_eq!(plugin.tail(), 2 * plugin.latency());
             plugin.restart_processing();
+            assert_eq!(plugin.tail(), 2 * plugin.latency());
+            plugin.render(&silence(3 * plugin.latency()), repeat(512), &[], Outputs::Connected);
             assert_eq!(plugin.tail(), 2 * plugin.latency());
         }
     });

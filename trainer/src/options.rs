@@ -1,15 +1,15 @@
 //! The options of a training run.
 
 use crate::augment::Augmentation;
-use crate::checkpoint::RunState;
+use crate::batch::draw::Drawing;
 use crate::cuda;
 use crate::data::DataConfig;
-use crate::draw::Drawing;
+use crate::data::Shares;
 use crate::loss::LossWeights;
 use crate::network::NetworkConfig;
-use crate::recipe::Recipe;
-use crate::stems::Shares;
-use crate::train::TrainConfig;
+use crate::record::RunState;
+use crate::record::recipe::Recipe;
+use crate::run::TrainConfig;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde::{Serialize, de::DeserializeOwned};
@@ -42,28 +42,21 @@ pub struct TrainArgs {
     /// bark:96:32:slice=4096 or stft:2048:512
     #[arg(long, default_value = "bark-262", help_heading = "Network", value_name = "NAME")]
     pub transform: String,
-    /// State dict (.pth or .safetensors) of published weights that a new run of `cdae` starts from
+    /// Weights that a new run starts from: a checkpoint of the same network, or, for `cdae`, a published state dict (.pth
+    /// or .safetensors)
     #[arg(long, help_heading = "Network", value_name = "FILE")]
-    pub published: Option<PathBuf>,
+    pub start: Option<PathBuf>,
     /// Losses and their weights, NAME=WEIGHT,... (see below)
     #[arg(long, default_value_t, help_heading = "Network")]
     pub loss: LossWeights,
-    /// Output channels of the four encoder stages of `first`, as 32,64,96,128
-    #[arg(long, value_delimiter = ',', help_heading = "Network")]
-    pub channels: Option<Vec<usize>>,
-    /// Width of the LSTM of `first`
-    #[arg(long, help_heading = "Network", value_name = "WIDTH")]
-    pub hidden: Option<usize>,
-    /// Width of the projection before the LSTM of `first`
-    #[arg(long, help_heading = "Network", value_name = "WIDTH")]
-    pub projection: Option<usize>,
-    /// Layers of the LSTM of `first`
-    #[arg(long, help_heading = "Network", value_name = "NUMBER")]
-    pub layers: Option<usize>,
 
-    /// Steps of the whole run
-    #[arg(long, default_value_t = 4000, help_heading = "Length", value_name = "STEPS")]
-    pub steps: u64,
+    /// Steps of the whole run [default: 4000, or as many as --minutes allow]
+    #[arg(long, help_heading = "Length", value_name = "STEPS")]
+    pub steps: Option<u64>,
+    /// Minutes of the whole run, start and validations counted: the learning rate is planned by the clock, and the run
+    /// ends by itself with a validation and a checkpoint
+    #[arg(long, help_heading = "Length", value_name = "MINUTES")]
+    pub minutes: Option<f64>,
     /// Steps between two validations
     #[arg(long, default_value_t = 250, help_heading = "Length", value_name = "STEPS",
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -98,6 +91,9 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub augmentation: Augmentation,
 }
+
+/// Steps of a run for which no length is given.
+const DEFAULT_STEPS: u64 = 4000;
 
 /// What `--help` says after the options; the list of networks follows.
 pub const HELP: &str = "\
@@ -134,10 +130,13 @@ FROM SONGS TO A MODEL IN THE PLUGIN
 MORE EXAMPLES
   cargo xtask first-model
       all of this from nothing, with composed songs and a small network, in ten minutes
-  cargo xtask train --data songs --transform mel-32 --channels 8,12,16,24 --hidden 64 --steps 500 --epoch-steps 100
+  cargo xtask train --data songs --transform mel-32 --steps 500 --epoch-steps 100 \\
+      --network first:channels=8+12+16+24,hidden_len=64
       a small network in a few minutes
   cargo xtask train --data MUSDB18-HQ --data work/songs=0.3 --out work/big --steps 100000 --workers 6
       86 songs of MUSDB18-HQ, judged by its 14 validation songs; three examples in thirteen from other songs
+  cargo xtask train --data songs --network band-gru --transform stft:3072:768 --optimizer adamw --minutes 60
+      bands of a plain STFT; an hour by the clock, at whose end the learning rate is 0
   cargo xtask train --data songs --network cdae-causal --loss mse=1,mask-sum=0.02,sdr=0.01
       another network, and a loss of samples beside those of coefficients
 
@@ -186,14 +185,6 @@ impl TrainArgs {
     /// # Errors
     /// If they do not fit together.
     pub fn config(&self) -> Result<TrainConfig> {
-        let mut network = self.network.clone();
-        let mut set = |name: &str, value: Option<serde_json::Value>| {
-            value.map(|value| network.settings.insert(name.to_owned(), value));
-        };
-        set("channels", self.channels.clone().map(Into::into));
-        set("projection_len", self.projection.map(Into::into));
-        set("hidden_len", self.hidden.map(Into::into));
-        set("num_layers", self.layers.map(Into::into));
         let (from, to) = (self.chunk_s[0], self.chunk_s[1]);
         if !(from > 0.0 && to >= from && to <= 60.0) {
             bail!("--chunk-s: expected two lengths of up to 60 s, the shorter first, got {from} {to}");
@@ -203,10 +194,13 @@ impl TrainArgs {
         let num_workers = self.workers.unwrap_or(if device.is_cuda() { num_cores.saturating_sub(1) } else { 1 });
         Ok(TrainConfig {
             run: RunState {
-                network,
+                network: self.network.clone(),
                 loss: self.loss.clone(),
                 transform: self.transform.clone(),
-                total_steps: self.steps,
+                total_steps: self.steps.unwrap_or(if self.minutes.is_some() { u64::MAX } else { DEFAULT_STEPS }),
+                minutes: self.minutes,
+                clock_s: 0.0,
+                judging_s: 0.0,
                 step: 0,
                 audio_s: 0.0,
                 wall_s: 0.0,
@@ -223,7 +217,7 @@ impl TrainArgs {
             data: self.data.clone(),
             drawing: Drawing { shares: self.shares, augmentation: self.augmentation.resolved() },
             chunk_s: (from, to),
-            published: self.published.clone(),
+            start: self.start.clone(),
             out: self.out.clone(),
             epoch_steps: self.epoch_steps,
             save_s: self.save_s,
@@ -264,7 +258,10 @@ mod tests {
         let config = args.config().unwrap();
         assert_eq!((config.run.learning_rate, config.run.total_steps), (2e-3, 7));
         assert_eq!(config.run.network.settings["hidden_len"], 12);
-        assert_eq!(config.run.recipe, Recipe { optimizer: crate::recipe::Optimizer::Adamw, ..Recipe::default() });
+        assert_eq!(
+            config.run.recipe,
+            Recipe { optimizer: crate::record::recipe::Optimizer::Adamw, ..Recipe::default() }
+        );
         assert_eq!(config.data.data[0].weight, 2.0);
         let error = format!("{:#}", args.set("speling", "1").unwrap_err());
         assert!(error.contains("speling is no option"), "{error}");

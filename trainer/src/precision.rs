@@ -1,7 +1,8 @@
 //! The forward pass in bf16: torch's autocast, which `tch` offers on CUDA only and in half precision only.
 
-use crate::recipe::Precision;
-use tch::Device;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
 
 // Declared in ATen/autocast_mode.h (`at::autocast`), exported by libtorch_cpu. Both enums have one byte:
 // c10::DeviceType CPU 0, CUDA 1; c10::ScalarType BFloat16 15.
@@ -14,6 +15,18 @@ unsafe extern "C" {
     fn is_autocast_enabled(device_type: i8) -> bool;
     #[link_name = "_ZN2at8autocast11clear_cacheEv"]
     fn clear_cache();
+}
+
+/// Number format of the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// bf16 on GPUs that have it, else f32
+    Auto,
+    /// 32 bits throughout
+    F32,
+    /// 16 bits where it does no harm
+    Bf16,
 }
 
 const BFLOAT16: i8 = 15;
@@ -65,4 +78,9 @@ pub fn in_32_bits<T>(device: Device, work: impl FnOnce() -> T) -> T {
     // SAFETY: as above.
     unsafe { set_autocast_enabled(device_type, true) };
     result
+}
+
+/// A tensor in f32 on the CPU.
+pub fn to_cpu(tensor: &Tensor) -> Tensor {
+    tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous()
 }

@@ -8,15 +8,11 @@ use std::time::Instant;
 /// Minutes of songs, in hours: some fifteen songs.
 const HOURS: &str = "0.25";
 /// A network that learns fast and runs on anything; too small to be good.
-const NETWORK: [&str; 12] = [
+const NETWORK: [&str; 8] = [
     "--transform",
     "mel-32",
-    "--channels",
-    "8,16,24,32",
-    "--hidden",
-    "64",
-    "--projection",
-    "48",
+    "--network",
+    "first:channels=8+16+24+32,hidden_len=64,projection_len=48",
     "--steps",
     "400",
     "--epoch-steps",

@@ -124,7 +124,8 @@ impl AudioReader {
         };
         drop(error);
         let failed = |message: String| AudioError::Ffmpeg { path: path.into(), ffmpeg: ffmpeg.clone(), message };
-        let decoding = ffmpeg::Decoding::start(&ffmpeg, file).map_err(|error| failed(error.to_string()))?;
+        let decoding = ffmpeg::Decoding::start(&ffmpeg, file)
+            .map_err(|error| failed(format!("it cannot be started ({error}); is {FFMPEG_VARIABLE} right?")))?;
         let native = Native::open(Box::new(ReadOnlySource::new(Unshared(decoding))), Path::new("ffmpeg.wav"), false);
         let native = native.map_err(|error| match error {
             NativeError::Io(error) => failed(error.to_string()),

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
+use crate::console;
+
 /// Endings of files that are taken for songs within folders.
 const EXTENSIONS: &[&str] = &[
     "wav", "wave", "w64", "rf64", "bwf", "aif", "aiff", "aifc", "flac", "ogg", "oga", "opus", "mp3", "mp2", "m4a",
@@ -73,7 +75,16 @@ pub fn find_songs(inputs: &[PathBuf], out: &Path) -> Result<Vec<Song>> {
 fn add_folder(root: &Path, dir: &Path, out: Option<&Path>, songs: &mut Vec<Song>) -> Result<()> {
     let read_error = |error| anyhow!("{}: could not read the folder: {error}", dir.display());
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(read_error)? {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if dir == root => return Err(read_error(error)),
+        // One folder below that nobody may read does not keep the others from being done.
+        Err(error) => {
+            console::complain(format_args!("warning: {}", read_error(error)));
+            return Ok(());
+        }
+    };
+    for entry in entries {
         paths.push(entry.map_err(read_error)?.path());
     }
     paths.sort();

@@ -149,6 +149,22 @@ fn flac_is_written_without_ffmpeg() {
     assert!(!outcome.is_success && outcome.stderr.contains("FLAC has 16 or 24 bit"), "{}", outcome.stderr);
 }
 
+/// At 16 bit the default adds noise of less than two steps; without it, samples are the nearest ones.
+#[test]
+fn dither_at_16_bit_can_be_turned_off() {
+    let workplace = workplace(&["a.wav"]);
+    let stem = |args: &[&str]| {
+        let args = [&["separate", "a.wav", "--stems", "vocals"], args].concat();
+        assert!(workplace.unbraid(&args).is_success);
+        read_all(workplace.path("separated/a/vocals.wav")).unwrap().samples[0].clone()
+    };
+    let (exact, dithered) = (stem(&[]), stem(&["--bits", "16"]));
+    let rounded = stem(&["--bits", "16", "--no-dither"]);
+    let worst = |got: &[f32]| got.iter().zip(&exact).map(|(got, x)| (got - x).abs() * 32_768.0).fold(0.0, f32::max);
+    assert!(worst(&rounded) <= 0.501, "{}", worst(&rounded));
+    assert!((0.6..=1.501).contains(&worst(&dithered)), "{}", worst(&dithered));
+}
+
 /// What ffmpeg writes can be read again, with the song's tags and cover.
 #[test]
 fn lossy_files_keep_tags_and_cover() {

@@ -137,3 +137,18 @@ fn inspect_draws_at_any_rate() {
     assert!(outcome.is_success, "{}", outcome.stderr);
     assert!(workplace.path("rate_48000.png").exists());
 }
+
+#[test]
+fn wrong_variables_are_named() {
+    let workplace = Workplace::new([0.25; 4]);
+    let Some(path) = case("wavpack.wv") else { return };
+    for (variable, value, part) in [
+        ("UNBRAID_FFMPEG", "/nowhere/ffmpeg", "cannot be started"),
+        ("UNBRAID_ONNXRUNTIME", "/nowhere.so", "UNBRAID_ONNXRUNTIME: /nowhere.so is no file"),
+        ("UNBRAID_MODEL", "./nowhere", "UNBRAID_MODEL: model './nowhere' not found"),
+    ] {
+        let outcome = workplace.unbraid_with(&["separate", &path], &[(variable, value)]);
+        assert!(!outcome.is_success, "{variable}");
+        assert!(outcome.stderr.contains(part) && outcome.stderr.contains(variable), "{}", outcome.stderr);
+    }
+}

@@ -187,6 +187,7 @@ impl Engine {
         library::pin();
         let loader = thread::Builder::new().name("unbraid-loader".into()).spawn(move || {
             let shared = ends.shared.clone();
+            let Some(_busy) = library::Busy::begin() else { return };
             let open = AssertUnwindSafe(|| open(runtime, &model, ends, &plan));
             match catch_unwind(open) {
                 Ok(Ok(lane)) => {
@@ -292,6 +293,7 @@ fn open(
         RuntimeSource::Loaded(runtime) => runtime,
         RuntimeSource::Path(path) => Runtime::load(&path)?,
     };
+    library::wait_at_exit();
     model.verify()?;
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);

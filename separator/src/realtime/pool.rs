@@ -5,7 +5,7 @@
 //! every quarter of a millisecond; for lanes that are quiet only as often as their time budget needs; while no plugin is
 //! activated not at all.
 
-use super::{clock, worker_lane::WorkerLane};
+use super::{clock, library, worker_lane::WorkerLane};
 use std::{
     any::Any,
     num::NonZeroUsize,
@@ -173,6 +173,7 @@ impl Shared {
             }
             match self.find_job() {
                 Found::Job(lane) => {
+                    let Some(_busy) = library::Busy::begin() else { return };
                     self.hand_over_lookout();
                     if let Some(lane) = run_job(lane) {
                         lock(&self.lanes).push(lane);

@@ -1,8 +1,8 @@
 //! The inverse and its adjoint on worker threads of the CPU.
 
-use crate::example::{add_slice, num_whole_samples};
-use crate::grid::Grid;
-use crate::network::Layout;
+use crate::transform::Layout;
+use crate::transform::grid::Grid;
+use crate::transform::{add_slice, num_whole_samples};
 use crate::workers;
 use num_complex::Complex;
 use slicqt::{Plan, Sample, Scratch};

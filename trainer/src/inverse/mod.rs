@@ -18,5 +18,4 @@ mod tensors;
 mod tests;
 
 pub use kernels::{Kernels, StemSum};
-pub use tables::Tables;
 pub use tensors::TensorInverse;

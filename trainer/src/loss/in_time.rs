@@ -5,11 +5,13 @@ use super::sums::{all_sums, draw_sums};
 use super::time::{STFT_LENS, Sums, TimeLoss, time_loss};
 use super::{LossKind, LossWeights, Over, name};
 use crate::batch::{Batch, Waveforms};
-use crate::example::num_whole_samples;
-use crate::grid::Grid;
-use crate::inverse::{Kernels, StemSum, Tables, TensorInverse};
-use crate::network::{Layout, Mode, to_cpu};
+use crate::inverse::{Kernels, StemSum, TensorInverse};
+use crate::network::Mode;
+use crate::precision::to_cpu;
+use crate::transform::Layout;
 use crate::transform::Transform;
+use crate::transform::grid::Grid;
+use crate::transform::num_whole_samples;
 use anyhow::Result;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -41,16 +43,15 @@ impl Inverse {
     /// For masks of a layout over a transform, computed on `device`.
     ///
     /// # Errors
-    /// If the transform is a plain STFT.
+    /// If the transform cannot be computed.
     pub fn new(transform: &Arc<Transform>, layout: Layout, device: Device, kind: InverseKind) -> Result<Self> {
-        let tables = Tables::new(&transform.design)?;
         let way = match kind {
             InverseKind::Kernels => {
                 let plan = slicqt::Plan::new(&transform.design)?;
                 let grid = Grid::new(&plan);
                 Way::Kernels(Box::new(Kernels::new(plan, &grid, layout)))
             }
-            InverseKind::Tensors => Way::Tensors(TensorInverse::new(transform, &tables, layout, (Kind::Float, device))),
+            InverseKind::Tensors => Way::Tensors(TensorInverse::new(transform, layout, (Kind::Float, device))?),
         };
         Ok(Inverse { transform: transform.clone(), way })
     }
@@ -90,7 +91,7 @@ impl View<'_> {
     }
 }
 
-/// The weighted sum of the losses in time of `masks` `[B][S][stem][channel][position]`, and its parts without weights.
+/// The weighted sum of the losses in time of `masks` `[B][S][stem][plane][position]`, and its parts without weights.
 pub fn losses(
     inverse: &Inverse,
     weights: &LossWeights,
@@ -172,7 +173,7 @@ fn by_tensors(
     let targets = channels.map(|channel| Tensor::from_slice(&channel[..view.num_samples]));
     let targets = Tensor::stack(&targets.collect::<Vec<_>>(), 0);
     let targets = targets.reshape([view.batch.batch_size, 4, 2, view.num_samples as i64]).to_device(device);
-    let samples = tensors.samples(&mix, masks, transform);
+    let samples = tensors.samples(&mix, &complex_if(masks), transform);
     let mut total = Tensor::zeros([], (Kind::Float, device));
     let mut parts = Vec::new();
     for (time, over, weight) in in_time {
@@ -182,4 +183,14 @@ fn by_tensors(
         parts.push((name(LossKind::Time(*time, *over)), part));
     }
     (total, parts)
+}
+
+/// Masks `[B][S][stem][plane][position]` as `[B][S][stem][channel][position]`: real, or complex where there are planes of
+/// both parts.
+fn complex_if(masks: &Tensor) -> Tensor {
+    if masks.size()[3] == 2 {
+        return masks.shallow_clone();
+    }
+    let parts = masks.unflatten(3, [2i64, 2].as_slice());
+    Tensor::complex(&parts.select(4, 0), &parts.select(4, 1))
 }

@@ -1,7 +1,7 @@
 //! What a network is trained on: losses by name, each with a weight ([`LossWeights`]), and what they add up to
 //! ([`Objective`]).
 //!
-//! Losses of coefficients are quadratic forms of the masks and nearly free ([`forms`]). Losses of samples ([`time`]) go
+//! Losses of coefficients are quadratic forms of the masks and nearly free ([`crate::batch::forms`]). Losses of samples ([`time`]) go
 //! through the inverse transform ([`crate::inverse`]): on the CPU, samples, losses and gradients are computed on threads,
 //! outside of torch ([`kernels`]), and the gradient by the masks, brought back by the adjoint of the inverse, enters as
 //! `sum(mask * gradient)`. On a GPU inverse and losses are part of torch's graph.
@@ -10,8 +10,6 @@
 //! resolutions and two of each example's sums ([`in_time::NUM_DRAWN_SUMS`]), drawn anew by the step's seed: in the long
 //! run that is the mean, at a fraction of the time. Without training ([`Mode::Apply`]) it is the mean itself.
 
-pub mod combinations;
-pub mod forms;
 mod in_time;
 mod kernels;
 mod sums;
@@ -21,11 +19,11 @@ pub mod time;
 mod tests;
 
 use crate::batch::Batch;
-use crate::example::Contents;
-use crate::network::{Layout, LookAhead, Mode, Network};
+use crate::batch::example::Contents;
+use crate::network::{Layout, LookAhead, Mode, Network, OutputKind};
 use crate::precision::in_32_bits;
 use crate::transform::Transform;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use in_time::Inverse;
 pub use in_time::InverseKind;
 use serde::{Deserialize, Serialize};
@@ -160,14 +158,23 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// For masks of a layout over a transform, computed on `device`.
+    /// For the masks of a network over a transform, computed on `device`.
     ///
     /// # Errors
-    /// If a loss in time is asked for and the transform is a plain STFT.
-    pub fn new(weights: LossWeights, transform: &Arc<Transform>, layout: Layout, device: Device) -> Result<Self> {
-        // `trainer bench-losses` compares both (`--tensors`).
-        let kind = if device == Device::Cpu { InverseKind::Kernels } else { InverseKind::Tensors };
-        Self::with_inverse(weights, transform, layout, device, kind)
+    /// If a loss is not one of such masks, or the transform cannot be computed.
+    pub fn new(
+        weights: LossWeights,
+        transform: &Arc<Transform>,
+        network: &dyn Network,
+        device: Device,
+    ) -> Result<Self> {
+        let is_complex = network.output_kind() == OutputKind::ComplexMask;
+        let of_magnitudes = weights.0.iter().any(|(kind, _)| *kind == LossKind::MagnitudeMse);
+        ensure!(!(is_complex && of_magnitudes), "loss magnitude-mse: expected a network with real masks");
+        // `trainer bench-losses` compares both (`--tensors`). Only tensors have complex masks.
+        let by_kernels = device == Device::Cpu && !is_complex;
+        let kind = if by_kernels { InverseKind::Kernels } else { InverseKind::Tensors };
+        Self::with_inverse(weights, transform, network.layout(), device, kind)
     }
 
     /// The same, by the way that is named.
@@ -194,7 +201,18 @@ impl Objective {
         Contents { magnitude_forms, waveforms: self.weights.in_time(), ..Contents::of(network) }
     }
 
-    /// Losses of `masks` `[B][S][stem][channel][position]` as [`Network::forward`] gives them for `batch`; in 32 bits,
+    /// Losses of what `network` makes of a batch from the zero state.
+    pub fn losses_of(&self, network: &dyn Network, batch: &Batch, mode: Mode) -> Losses {
+        let (masks, _) = network.forward(&batch.inputs, &network.zero_state(batch.batch_size), mode);
+        let Losses { mut total, mut parts } = self.losses(&masks, network.look_ahead(), batch, mode);
+        if let Some((name, penalty)) = network.penalty() {
+            total += &penalty;
+            parts.push((name, penalty));
+        }
+        Losses { total, parts }
+    }
+
+    /// Losses of `masks` `[B][S][stem][plane][position]` as [`Network::forward`] gives them for `batch`; in 32 bits,
     /// whatever the network computes in.
     ///
     /// # Panics
@@ -220,9 +238,7 @@ impl Objective {
         for (kind, weight) in &self.weights.0 {
             let part = match kind {
                 LossKind::Mse | LossKind::MagnitudeMse => forms(*kind),
-                LossKind::MaskSum => {
-                    (masks.sum_dim_intlist([2].as_slice(), false, Kind::Float) - 1.0).square().mean(Kind::Float)
-                }
+                LossKind::MaskSum => mask_sum(&masks),
                 LossKind::Time(..) => continue,
             };
             total += &part * *weight;
@@ -236,4 +252,11 @@ impl Objective {
         }
         Losses { total, parts }
     }
+}
+
+/// Mean squared distance of the sum of masks `[B][S][stem][plane][position]` from 1; imaginary parts from 0.
+fn mask_sum(masks: &Tensor) -> Tensor {
+    let sum = masks.sum_dim_intlist([2].as_slice(), false, Kind::Float);
+    let one: &[f32] = if masks.size()[3] == 2 { &[1.0, 1.0] } else { &[1.0, 0.0, 1.0, 0.0] };
+    (sum - Tensor::from_slice(one).unsqueeze(1).to_device(masks.device())).square().mean(Kind::Float)
 }

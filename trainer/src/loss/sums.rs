@@ -1,9 +1,9 @@
 //! Which sums of stems a loss in time runs over.
 
 use super::Over;
-use super::combinations::{combinations, parts};
+use crate::batch::combinations::{combinations, parts};
+use crate::data::Known;
 use crate::inverse::StemSum;
-use crate::stems::Known;
 use rand::{SeedableRng, rngs::StdRng, seq::index};
 
 /// All of them, by example: the combinations of what is known, or the parts alone.

@@ -1,17 +1,18 @@
 //! Losses in time: gradients against finite differences, both ways of the inverse against each other, and values that
 //! can be told beforehand.
 
-use super::combinations::parts;
 use super::kernels::Signals;
 use super::sums::all_sums;
 use super::time::{STFT_LENS, Sums, time_loss};
 use super::*;
-use crate::example::{ExampleMaker, num_whole_samples};
-use crate::grid::Grid;
-use crate::inverse::{Kernels, StemSum, Tables, TensorInverse};
-use crate::network::Channel;
+use crate::batch::combinations::parts;
+use crate::batch::example::ExampleMaker;
+use crate::data::Known;
+use crate::inverse::{Kernels, StemSum, TensorInverse};
+use crate::network::{Channel, InputKind};
 use crate::precision::with_precision;
-use crate::stems::Known;
+use crate::transform::grid::Grid;
+use crate::transform::num_whole_samples;
 use num_complex::Complex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use slicqt::{Design, Plan, Scale};
@@ -40,11 +41,9 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(layout: Layout) -> Self {
-        let design = small_design();
+    fn new(design: &Design, layout: Layout) -> Self {
         let transform = Transform::of_design("small", design.clone()).unwrap();
-        let tables = Tables::new(&design).unwrap();
-        let plan = Plan::<f64>::new(&design).unwrap();
+        let plan = Plan::<f64>::new(design).unwrap();
         let mut rng = StdRng::seed_from_u64(2);
         let num_samples = num_whole_samples(&plan, S);
         let mut noise = |len: usize| -> Vec<f64> { (0..len).map(|_| rng.random_range(-1.0..1.0)).collect() };
@@ -62,7 +61,7 @@ impl Problem {
             (0..S).flat_map(|s| [&channels[0][slice(s)], &channels[1][slice(s)]].concat()).collect()
         });
         let masks = (0..KNOWN.len() * S * 8 * layout.num_positions(&transform)).map(|_| rng.random()).collect();
-        let tensors = TensorInverse::new(&transform, &tables, layout, (Kind::Double, Device::Cpu));
+        let tensors = TensorInverse::new(&transform, layout, (Kind::Double, Device::Cpu)).unwrap();
         let kernels = Kernels::new(plan, &Grid::new(&transform.plan), layout);
         Problem { transform, kernels, tensors, mix: mix.into(), masks, stems, num_samples, layout }
     }
@@ -107,8 +106,9 @@ impl Problem {
 #[test]
 fn gradients_are_those_of_finite_differences() {
     const STEP: f64 = 1e-7;
-    for layout in [Layout::Grid, Layout::Coefs] {
-        let problem = Problem::new(layout);
+    let plain = Design::stft(512, 256, 44_100.0);
+    for (design, layout) in [(small_design(), Layout::Grid), (small_design(), Layout::Coefs), (plain, Layout::Coefs)] {
+        let problem = Problem::new(&design, layout);
         assert_eq!(problem.layout, layout);
         let mut rng = StdRng::seed_from_u64(4);
         for kind in EACH {
@@ -168,8 +168,14 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
     assert_eq!(weights, weights.to_string().parse().unwrap());
     let mut rng = StdRng::seed_from_u64(8);
     let num_slices = 5;
-    let contents =
-        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: true, waveforms: true };
+    let contents = Contents {
+        layout: Layout::Grid,
+        channels: vec![Channel::Left],
+        input_kind: InputKind::Magnitude,
+        output_kind: OutputKind::Mask,
+        magnitude_forms: true,
+        waveforms: true,
+    };
     let mut maker = ExampleMaker::new(&transform, contents);
     let mut example = |known| {
         let len = num_slices * transform.plan.hop_len();
@@ -214,8 +220,14 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
 fn losses_are_computed_in_32_bits_whatever_the_network_does() {
     let transform = Arc::new(Transform::new("mel-32").unwrap());
     let weights: LossWeights = "mse=1,sdr=0.1,mr-stft=0.1".parse().unwrap();
-    let contents =
-        Contents { layout: Layout::Grid, channels: vec![Channel::Left], magnitude_forms: false, waveforms: true };
+    let contents = Contents {
+        layout: Layout::Grid,
+        channels: vec![Channel::Left],
+        input_kind: InputKind::Magnitude,
+        output_kind: OutputKind::Mask,
+        magnitude_forms: false,
+        waveforms: true,
+    };
     let num_slices = 5;
     let mut rng = StdRng::seed_from_u64(9);
     let mut channel = || (0..num_slices * transform.plan.hop_len()).map(|_| rng.random_range(-0.5f32..0.5)).collect();

@@ -1,8 +1,6 @@
 //! `gain`: masks from the present magnitude of the same coefficient alone. A lesson, not a separator.
 
 use super::{Architecture, Channel, GraphBuilder, GraphOutput, Layout, LookAhead, Mode, Network, State, Weights};
-use crate::batch::Batch;
-use crate::loss::{Losses, Objective};
 use crate::transform::Transform;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -74,13 +72,8 @@ impl Network for Gain {
     }
 
     // Only for what `--loss` cannot say; most networks leave it out.
-    fn losses(&self, batch: &Batch, mode: Mode, objective: &Objective) -> Losses {
-        let (masks, _) = self.forward(&batch.inputs, &self.zero_state(batch.batch_size), mode);
-        let Losses { total, mut parts } = objective.losses(&masks, self.look_ahead(), batch, mode);
-        let steepness = self.slope.square().mean(Kind::Float);
-        let total = total + &steepness * 1e-3;
-        parts.push(("steepness", steepness)); // shown beside the others
-        Losses { total, parts }
+    fn penalty(&self) -> Option<(&'static str, Tensor)> {
+        Some(("steepness", self.slope.square().mean(Kind::Float) * 1e-3))
     }
 
     fn write_graph(&self, g: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {

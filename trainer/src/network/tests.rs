@@ -1,12 +1,16 @@
 //! What every architecture has to do, checked of every entry of [`ARCHITECTURES`].
 
 use super::*;
-use crate::songs::STEMS;
-use crate::{export, parity};
-use tch::Device;
+use crate::data::STEMS;
+use crate::export::{self, parity};
+use crate::transform::Transform;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor, nn};
 
 /// Settings that make each architecture small, causal or not.
 const CASES: &[&str] = &[
+    "band-gru:width=10,hidden=6,layers=2,decoder=7,dropout=0.2",
+    "band-gru:width=10,hidden=6,layers=1,decoder=7,complex=true",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2,causal=false",
     "cdae:outer=6,inner=5",
@@ -16,6 +20,11 @@ const CASES: &[&str] = &[
     "cdae-lstm:hidden=6,causal=false",
     "gain:start=-0.5",
 ];
+
+/// A transform that the network of a case takes.
+fn transform_of(case: &str) -> &'static str {
+    if case.starts_with("band-") { "stft:512:128" } else { "mel-32" }
+}
 
 struct Case {
     name: &'static str,
@@ -27,7 +36,7 @@ struct Case {
 impl Case {
     fn new(name: &'static str) -> Self {
         tch::manual_seed(3);
-        let transform = Arc::new(Transform::new("mel-32").unwrap());
+        let transform = Arc::new(Transform::new(transform_of(name)).unwrap());
         let vs = nn::VarStore::new(Device::Cpu);
         let config: NetworkConfig = name.parse().unwrap();
         let mut network = config.build(&vs.root(), &transform).unwrap();
@@ -57,11 +66,15 @@ fn random_inputs(network: &dyn Network, transform: &Transform, batch_size: i64, 
     let shape = [
         batch_size,
         num_slices,
-        network.input_channels().len() as i64,
+        (network.input_channels().len() * network.input_kind().num_planes()) as i64,
         network.layout().num_positions(transform) as i64,
     ];
     let values = Tensor::randn(shape, (Kind::Float, Device::Cpu));
-    if network.layout() == Layout::Coefs { values.abs() } else { values }
+    if network.layout() == Layout::Coefs && network.input_kind() == InputKind::Magnitude {
+        values.abs()
+    } else {
+        values
+    }
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -82,7 +95,8 @@ fn the_look_ahead_is_what_is_said_and_no_more() {
         let (num_slices, split) = (9, 5);
         let inputs = case.inputs(2, num_slices);
         let masks = case.masks(&inputs);
-        assert_eq!(masks.size()[..4], [2, num_slices, 4, 2], "{}", case.name);
+        let num_planes = 2 * case.network.output_kind().num_planes() as i64;
+        assert_eq!(masks.size()[..4], [2, num_slices, 4, num_planes], "{}", case.name);
         let changed = inputs.copy();
         let _ = changed.narrow(1, split, 1).fill_(3.0);
         let difference =
@@ -186,6 +200,60 @@ fn settings_are_checked_by_name_and_survive_a_round_trip() {
     let old: NetworkConfig = serde_json::from_str(old).unwrap();
     assert_eq!(
         old.complete(&transform).unwrap(),
-        CASES[0].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
+        CASES[2].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
     );
+}
+
+/// From samples to samples: what validation scores is what the plugin plays.
+#[test]
+fn the_engine_plays_what_validation_hears() {
+    let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/onnxruntime");
+    let library = separator::find_runtime(&[library.into()]).unwrap();
+    let runtime = Arc::new(separator::Runtime::load(&library).unwrap());
+    for case in CASES.iter().copied().map(Case::new) {
+        let dir = tempfile::tempdir().unwrap();
+        let weights = Weights(case.vs.variables());
+        let Ok(graph) = export::write_graph(&*case.network, &weights, &case.transform, &dir.path().join("model.onnx"))
+        else {
+            continue; // not to be streamed
+        };
+        export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph)
+            .and_then(|manifest| Ok(manifest.write(dir.path())?))
+            .unwrap();
+        let mut pipeline = separator::Pipeline::new(&runtime, &models::Model::load(dir.path()).unwrap()).unwrap();
+        let hop_len = pipeline.hop_len();
+        let num_samples = 14 * hop_len;
+        let noise = Tensor::randn([4, num_samples as i64, 2], (Kind::Float, Device::Cpu)) * 0.1;
+        let stem = |i: i64| -> Vec<[f32; 2]> {
+            let flat: Vec<f32> = noise.select(0, i).reshape([-1]).try_into().unwrap();
+            flat.chunks_exact(2).map(|frame| [frame[0], frame[1]]).collect()
+        };
+        let stems = [0, 1, 2, 3].map(|i| Some(stem(i)));
+        let song = crate::data::WholeSong { stems, known: crate::data::Known::All, num_samples };
+        let mut expected = vec![[vec![0f32; num_samples], vec![0f32; num_samples]]; 4];
+        let mut heard = |stem: usize, channel: usize, start: usize, samples: &[f32]| {
+            let end = num_samples.min(start + samples.len());
+            expected[stem][channel][start..end].copy_from_slice(&samples[..end - start]);
+        };
+        crate::run::validate::separate_and_score(&*case.network, &case.transform, &song, Device::Cpu, &mut heard);
+
+        let mut out = vec![[vec![0f32; hop_len], vec![0f32; hop_len]]; 4];
+        let num_late = pipeline.delay_samples() / hop_len;
+        let mix = |at: usize, channel: usize| -> f32 {
+            song.stems.iter().flatten().map(|stem| stem.get(at).map_or(0.0, |frame| frame[channel])).sum()
+        };
+        let (mut worst, mut loudest) = (0f32, 0f32);
+        for k in 0..14 + num_late {
+            let hop = [0, 1].map(|channel| (0..hop_len).map(|i| mix(k * hop_len + i, channel)).collect::<Vec<_>>());
+            pipeline.process_hop([&hop[0], &hop[1]], &mut out).unwrap();
+            let Some(start) = k.checked_sub(num_late).map(|k| k * hop_len) else { continue };
+            for (out, expected) in out.iter().flatten().zip(expected.iter().flatten()) {
+                for (a, b) in out.iter().zip(&expected[start..start + hop_len]) {
+                    (worst, loudest) = (worst.max((a - b).abs()), loudest.max(b.abs()));
+                }
+            }
+        }
+        assert!(worst < 1e-4, "{}: samples {worst} apart", case.name);
+        assert!(loudest > 0.05, "{}: stems of silence, {loudest}", case.name);
+    }
 }

@@ -1,6 +1,6 @@
 //! Trained tensors on their way into a graph.
 
-use super::to_cpu;
+use crate::precision::to_cpu;
 use anyhow::{Context, Result};
 use models::onnx::{GraphBuilder, Value};
 use std::collections::HashMap;

@@ -4,9 +4,9 @@
 mod results;
 mod space;
 
-use crate::history::Epoch;
 use crate::options::TrainArgs;
-use crate::train::{self, Control};
+use crate::record::history::Epoch;
+use crate::run::{self, Control};
 use crate::transform::Transform;
 use anyhow::{Context, Result, bail, ensure};
 use optimizer::parameter::ParamId;
@@ -167,7 +167,7 @@ fn run_trial(study: &Study<f64>, mut trial: Trial, args: TrainArgs) -> Result<()
         is_given_up = epoch.step < config.run.total_steps && trial.should_prune();
         if is_given_up { Control::Stop } else { Control::Continue }
     };
-    let run = match train::train(&config, &mut watch) {
+    let run = match run::train(&config, &mut watch) {
         Ok(run) => Some(run),
         Err(error) if format!("{error:#}").contains("the last checkpoint is intact") => {
             eprintln!("given up: {error:#}");

@@ -1,6 +1,6 @@
 //! What a search has found: a table and a picture.
 
-use crate::plot::{Curve, Plot};
+use crate::report::{Curve, Plot};
 use anyhow::{Context, Result};
 use optimizer::prelude::*;
 use std::collections::BTreeMap;

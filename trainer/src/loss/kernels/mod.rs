@@ -8,8 +8,8 @@ mod stft;
 
 use super::time::TimeLoss;
 use super::{Over, sums::all_sums};
+use crate::data::Known;
 use crate::inverse::StemSum;
-use crate::stems::Known;
 use slicqt::Sample;
 use std::borrow::Cow;
 use std::ops::Range;

@@ -171,6 +171,8 @@ pub struct Wrapper<P: ClapPlugin> {
     input_events: AtomicRefCell<VecDeque<PluginNoteEvent<P>>>,
     /// The last process status returned by the plugin. This is used for tail handling.
     last_process_status: AtomicCell<ProcessStatus>,
+    // UNBRAID: new. `status_before_processing()` of the plugin.
+    resting_status: AtomicCell<ProcessStatus>,
     /// Whether the latency has changed since the last call to `activate`. When this is set,
     /// `latency_changed` needs to be called in `activate` in order to inform the host of the
     /// latency change.
@@ -627,6 +629,8 @@ impl<P: ClapPlugin> Wrapper<P> {
             host,
             input_events: AtomicRefCell::new(VecDeque::with_capacity(P::INPUT_EVENT_CAPACITY)),
             last_process_status: AtomicCell::new(ProcessStatus::Normal),
+            // UNBRAID: new
+            resting_status: AtomicCell::new(ProcessStatus::Normal),
             latency_changed: AtomicBool::new(false),
             current_latency: AtomicU32::new(0),
             // This is initialized just before calling `Plugin::activate()` so that during the
@@ -1689,6 +1693,21 @@ impl<P: ClapPlugin> Wrapper<P> {
         success
     }
 
+    // UNBRAID: new
+    fn set_resting_status(&self, status: ProcessStatus) {
+        self.resting_status.store(status);
+        self.last_process_status.store(status);
+    }
+
+    // UNBRAID: new
+    /// What the tail is to be read from: hosts ask at any time and remember the answer.
+    fn tail_status(&self) -> ProcessStatus {
+        match self.last_process_status.load() {
+            ProcessStatus::Normal => self.resting_status.load(),
+            status => status,
+        }
+    }
+
     pub fn request_restart(&self) {
         unsafe_clap_call! { &*self.host_callback=>request_restart(&*self.host_callback) };
     }
@@ -1788,7 +1807,7 @@ impl<P: ClapPlugin> Wrapper<P> {
             if let Some(mut plugin) = wrapper.plugin.try_lock() {
                 if plugin.activate(&audio_io_layout, &buffer_config, &mut activate_context) {
                     // UNBRAID: new
-                    wrapper.last_process_status.store(plugin.status_before_processing());
+                    wrapper.set_resting_status(plugin.status_before_processing());
 
                     // NOTE: `Plugin::reset()` is called in `clap_plugin::start_processing()` instead of in
                     //       this function
@@ -1887,7 +1906,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 if let Some(mut plugin) = wrapper.plugin.try_lock() {
                     plugin.reset();
                     // UNBRAID: was `Normal`: no tail before the first block
-                    wrapper.last_process_status.store(plugin.status_before_processing());
+                    wrapper.set_resting_status(plugin.status_before_processing());
                     break;
                 } else if now.elapsed() > Duration::from_millis(200) {
                     crate::nice_error!(
@@ -3531,7 +3550,8 @@ impl<P: ClapPlugin> Wrapper<P> {
         check_null_ptr!(0, plugin, unsafe { (*plugin).plugin_data });
         let wrapper = unsafe { &*((*plugin).plugin_data as *const Self) };
 
-        match wrapper.last_process_status.load() {
+        // UNBRAID: was `last_process_status`, which says nothing about the tail once it has ended
+        match wrapper.tail_status() {
             ProcessStatus::Tail(samples) => samples,
             ProcessStatus::KeepAlive => u32::MAX,
             _ => 0,

@@ -118,6 +118,8 @@ pub(crate) struct WrapperInner<P: Vst3Plugin> {
 
     /// The last process status returned by the plugin. This is used for tail handling.
     pub last_process_status: AtomicCell<ProcessStatus>,
+    // UNBRAID: new. `status_before_processing()` of the plugin.
+    pub resting_status: AtomicCell<ProcessStatus>,
     /// The current latency in samples, as set by the plugin through the [`ActivateContext`] and the
     /// [`ProcessContext`].
     pub current_latency: AtomicU32,
@@ -375,6 +377,8 @@ impl<P: Vst3Plugin> WrapperInner<P> {
             #[cfg(feature = "editor")]
             current_track_info: AtomicRefCell::new(TrackInfo::default()),
             last_process_status: AtomicCell::new(ProcessStatus::Normal),
+            // UNBRAID: new
+            resting_status: AtomicCell::new(ProcessStatus::Normal),
             current_latency: AtomicU32::new(0),
             // This is initialized just before calling `Plugin::activate()` so that during the
             // process call buffers can be initialized without any allocations
@@ -587,6 +591,21 @@ impl<P: Vst3Plugin> WrapperInner<P> {
                 kResultOk
             }
             _ => kInvalidArgument,
+        }
+    }
+
+    // UNBRAID: new
+    pub fn set_resting_status(&self, status: ProcessStatus) {
+        self.resting_status.store(status);
+        self.last_process_status.store(status);
+    }
+
+    // UNBRAID: new
+    /// What the tail is to be read from: hosts ask at any time and remember the answer.
+    pub fn tail_status(&self) -> ProcessStatus {
+        match self.last_process_status.load() {
+            ProcessStatus::Normal => self.resting_status.load(),
+            status => status,
         }
     }
 

@@ -427,7 +427,7 @@ impl<P: Vst3Plugin> IComponentTrait for Wrapper<P> {
                         if plugin.activate(&audio_io_layout, &buffer_config, &mut activate_context)
                         {
                             // UNBRAID: new
-                            self.inner.last_process_status.store(plugin.status_before_processing());
+                            self.inner.set_resting_status(plugin.status_before_processing());
 
                             // NOTE: We don't call `Plugin::reset()` here. The call is done in `set_process()`
                             //       instead. Otherwise we would call the function twice, and `set_process()` needs
@@ -1087,7 +1087,7 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
 
             process_wrapper(|| plugin.reset());
             // UNBRAID: was `Normal`: no tail before the first block
-            self.inner.last_process_status.store(plugin.status_before_processing());
+            self.inner.set_resting_status(plugin.status_before_processing());
         }
 
         // We don't have any special handling for suspending and resuming plugins, yet
@@ -1708,7 +1708,8 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
 
     unsafe fn getTailSamples(&self) -> uint32 {
         // https://github.com/steinbergmedia/vst3_pluginterfaces/blob/2ad397ade5b51007860bedb3b01b8afd2c5f6fba/vst/ivstaudioprocessor.h#L145-L159
-        match self.inner.last_process_status.load() {
+        // UNBRAID: was `last_process_status`, which says nothing about the tail once it has ended
+        match self.inner.tail_status() {
             ProcessStatus::Tail(samples) => samples,
             ProcessStatus::KeepAlive => u32::MAX, // kInfiniteTail
             _ => 0,                               // kNoTail

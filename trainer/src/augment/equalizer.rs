@@ -1,0 +1,61 @@
+//! A random equaliser: what another microphone, room or mixing desk does to a stem.
+
+use crate::data::SAMPLE_RATE_HZ;
+use biquad::{Biquad, Coefficients, DirectForm2Transposed, ToHertz, Type};
+use rand::{Rng, rngs::StdRng};
+
+/// A chain of second-order filters, the same for both channels.
+pub struct Equalizer {
+    filters: Vec<Coefficients<f32>>,
+}
+
+impl Equalizer {
+    /// Shelves of up to 3 dB on both sides, a broad bell of up to 4 dB, and for half of the draws a shelf of -5 to 9 dB
+    /// below 50 to 150 Hz.
+    pub fn draw(rng: &mut StdRng) -> Self {
+        let mut equalizer = Equalizer { filters: Vec::new() };
+        equalizer.add(Type::LowShelf(rng.random_range(-3.0..3.0)), 2f32.powf(rng.random_range(6.6..8.6)), 0.5);
+        equalizer.add(Type::HighShelf(rng.random_range(-3.0..3.0)), 2f32.powf(rng.random_range(10.6..12.6)), 0.5);
+        let bell_db = rng.random_range(-4.0..4.0);
+        equalizer.add(Type::PeakingEQ(bell_db), 2f32.powf(rng.random_range(6.0..13.0)), rng.random_range(0.5..1.4));
+        if rng.random_bool(0.5) {
+            equalizer.add(Type::LowShelf(rng.random_range(-5.0..9.0)), 2f32.powf(rng.random_range(5.6..7.2)), 0.7);
+        }
+        equalizer
+    }
+
+    fn add(&mut self, filter: Type<f32>, frequency_hz: f32, q: f32) {
+        let coefficients = Coefficients::from_params(filter, (SAMPLE_RATE_HZ as f32).hz(), frequency_hz.hz(), q);
+        self.filters.push(coefficients.expect("frequencies below half the rate and positive Qs"));
+    }
+
+    /// Filters a stem in place.
+    pub fn apply(&self, stem: &mut [Vec<f32>; 2]) {
+        for channel in stem {
+            for coefficients in &self.filters {
+                let mut filter = DirectForm2Transposed::<f32>::new(*coefficients);
+                channel.iter_mut().for_each(|sample| *sample = filter.run(*sample));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shelf_lifts_what_is_below_it_and_leaves_the_rest() {
+        let mut equalizer = Equalizer { filters: Vec::new() };
+        equalizer.add(Type::LowShelf(6.0), 200.0, 0.7);
+        let level = |hz: f32| {
+            let tone = |n: usize| (std::f32::consts::TAU * hz * n as f32 / 44_100.0).sin();
+            let mut stem = [0, 1].map(|_| (0..44_100).map(tone).collect::<Vec<f32>>());
+            equalizer.apply(&mut stem);
+            let last = &stem[1][22_050..];
+            20.0 * (last.iter().map(|x| x * x).sum::<f32>() * 2.0 / last.len() as f32).sqrt().log10()
+        };
+        assert!((level(30.0) - 6.0).abs() < 0.3, "{}", level(30.0));
+        assert!(level(5_000.0).abs() < 0.1, "{}", level(5_000.0));
+    }
+}

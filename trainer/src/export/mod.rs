@@ -1,0 +1,149 @@
+//! A trained network as a graph, one slice per run, all memory as explicit state; and the model folder around it.
+
+pub mod parity;
+
+use crate::batch::example::Contents;
+use crate::data::STEMS;
+use crate::data::{Data, DataFolder};
+use crate::network::{LookAhead, Network, Weights};
+use crate::record::RunState;
+use crate::run::checkpoint::Checkpoint;
+use crate::run::score_checkpoint;
+use crate::transform::Transform;
+use anyhow::{Context, Result, bail};
+use models::Manifest;
+use models::onnx::GraphBuilder;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Options of `trainer export`.
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// Checkpoint to export
+    #[arg(long)]
+    checkpoint: PathBuf,
+    /// Model folder; its name becomes the model's name
+    #[arg(long)]
+    out: PathBuf,
+    /// Licence of the weights, as the training data allows it
+    #[arg(long)]
+    licence: String,
+    /// Folder of songs whose scores go into the manifest (may be given several times)
+    #[arg(long)]
+    valid: Vec<DataFolder>,
+}
+
+/// Writes the model folder of a checkpoint, and checks its graph.
+///
+/// # Errors
+/// If something cannot be read or written, or graph and network differ.
+pub fn export(args: &ExportArgs) -> Result<()> {
+    let checkpoint = Checkpoint::open(&args.checkpoint)?;
+    let run = &checkpoint.state;
+    let transform = Arc::new(Transform::new(&run.transform)?);
+    let network = checkpoint.open_network(&transform)?;
+    let weights = Weights(checkpoint.averaged_weights());
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let graph = write_graph(&*network, &weights, &transform, &args.out.join("model.onnx"))?;
+    let name = args.out.file_name().unwrap_or_default().to_string_lossy();
+    let architecture = &run.network.architecture;
+    let mut manifest = manifest(&name, &args.licence, architecture, training(run), &*network, &transform, &graph)?;
+    for song in Data::open_to_judge(&args.valid)? {
+        let scores = score_checkpoint(&checkpoint, &transform, &song.whole()?)?;
+        manifest.scores.insert(song.name.clone(), scores);
+    }
+    manifest.write(&args.out)?;
+    let model = models::Model::load(&args.out)?;
+    let worst = parity::check(&*network, &transform, &model)?;
+    println!("{}: {} operations, masks within {worst:.1e} of the network's", graph.path.display(), graph.num_nodes);
+    Ok(())
+}
+
+/// Name of the graph's input.
+const INPUT: &str = "mix";
+
+/// What the manifest must know of a written graph.
+#[derive(Debug)]
+pub struct GraphFacts {
+    /// Its file.
+    pub path: PathBuf,
+    /// Operations.
+    pub num_nodes: usize,
+    states: Vec<models::State>,
+    at_end: BTreeMap<String, Vec<f32>>,
+}
+
+/// Writes the graph of a network.
+///
+/// # Errors
+/// If the network cannot be streamed, a weight is missing, or the file cannot be written.
+pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transform, path: &Path) -> Result<GraphFacts> {
+    let mut graph = GraphBuilder::default();
+    let g = &mut graph;
+    let num_coefs = transform.plan.num_coefs() as i64;
+    let contents = Contents::of(network);
+    let inputs = g.input(INPUT, &[contents.planes().num_planes() as i64, num_coefs]);
+    let output = network.write_graph(g, &inputs, weights)?;
+    let masks_shape = [STEMS.len() as i64, contents.num_mask_planes() as i64, num_coefs];
+    let shape = g.ints(&masks_shape, &[3]);
+    let masks = g.node("Reshape", &[&output.masks, &shape], &[]);
+    g.output(&masks, "masks", &masks_shape);
+    let num_nodes = graph.num_nodes();
+    graph.write(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(GraphFacts { path: path.to_owned(), num_nodes, states: output.states, at_end: output.at_end })
+}
+
+/// The manifest of an exported graph.
+pub fn manifest(
+    name: &str,
+    licence: &str,
+    network_name: &str,
+    training: models::Training,
+    network: &dyn Network,
+    transform: &Transform,
+    graph: &GraphFacts,
+) -> Result<Manifest> {
+    let (design, plan) = (&transform.design, &transform.plan);
+    let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
+        bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
+    };
+    let contents = Contents::of(network);
+    let Some(file) = graph.path.file_name().and_then(|f| f.to_str()) else {
+        bail!("{}: no file name", graph.path.display())
+    };
+    Ok(Manifest {
+        format: models::FORMAT,
+        name: name.to_owned(),
+        licence: licence.to_owned(),
+        stems: STEMS.map(str::to_owned).to_vec(),
+        sample_rate_hz: design.sample_rate_hz() as u32,
+        hop_len: plan.hop_len(),
+        look_ahead_slices,
+        transform: models::Transform::new(design, plan),
+        graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
+        input: models::Input {
+            kind: contents.input_kind,
+            name: INPUT.to_owned(),
+            shape: vec![contents.planes().num_planes(), plan.num_coefs()],
+            channels: contents.channels.clone(),
+        },
+        output: models::Output {
+            kind: contents.output_kind,
+            name: "masks".to_owned(),
+            shape: vec![STEMS.len(), contents.num_mask_planes(), plan.num_coefs()],
+        },
+        states: graph.states.clone(),
+        at_end: graph.at_end.clone(),
+        offline: None,
+        training,
+        scores: Default::default(),
+    })
+}
+
+/// Where the weights of a run come from.
+pub fn training(run: &RunState) -> models::Training {
+    models::Training { data: run.data.clone(), hours: run.wall_s / 3600.0, more: Default::default() }
+}

@@ -1,0 +1,116 @@
+//! The weights of layers.
+
+use tch::{Tensor, nn};
+
+/// `y = W x + b`
+pub struct Linear {
+    /// `[output][input]`
+    pub weight: Tensor,
+    /// `[output]`
+    pub bias: Tensor,
+}
+
+impl Linear {
+    /// Random weights as torch has them, and no bias.
+    pub fn new(vs: &nn::Path, num_inputs: i64, num_outputs: i64) -> Self {
+        Linear {
+            weight: vs.var("weight", &[num_outputs, num_inputs], uniform(num_inputs)),
+            bias: vs.var("bias", &[num_outputs], nn::Init::Const(0.0)),
+        }
+    }
+}
+
+/// A [`Linear`] for each of several bands, as one batched product.
+pub struct BandLinear {
+    /// `[band][input][output]`
+    pub weight: Tensor,
+    /// `[band][1][output]`
+    pub bias: Tensor,
+}
+
+impl BandLinear {
+    /// Random weights as torch has them, and no bias.
+    pub fn new(vs: &nn::Path, num_bands: i64, num_inputs: i64, num_outputs: i64) -> Self {
+        BandLinear {
+            weight: vs.var("weight", &[num_bands, num_inputs, num_outputs], uniform(num_inputs)),
+            bias: vs.var("bias", &[num_bands, 1, num_outputs], nn::Init::Const(0.0)),
+        }
+    }
+}
+
+/// Layer norm (Ba et al. 2016) over the channels of one band and slice: it looks at no other slice.
+pub struct Norm {
+    /// `[channel]`
+    pub weight: Tensor,
+    /// `[channel]`
+    pub bias: Tensor,
+}
+
+impl Norm {
+    /// Added to the variance.
+    pub const EPSILON: f64 = 1e-5;
+
+    /// Factor 1, offset 0.
+    pub fn new(vs: &nn::Path, num_channels: i64) -> Self {
+        Norm {
+            weight: vs.var("weight", &[num_channels], nn::Init::Const(1.0)),
+            bias: vs.var("bias", &[num_channels], nn::Init::Const(0.0)),
+        }
+    }
+}
+
+/// A gated recurrent unit (Cho et al. 2014) in torch's form: gates in the order r z n, the reset gate applied after the
+/// product with the state.
+pub struct Gru {
+    /// `[3 * hidden][input]`
+    pub from_input: Tensor,
+    /// `[3 * hidden][hidden]`
+    pub from_state: Tensor,
+    /// `[3 * hidden]`
+    pub input_bias: Tensor,
+    /// `[3 * hidden]`
+    pub state_bias: Tensor,
+}
+
+impl Gru {
+    /// Random weights as torch has them.
+    pub fn new(vs: &nn::Path, num_inputs: i64, hidden: i64) -> Self {
+        let bound = || uniform(hidden);
+        Gru {
+            from_input: vs.var("from_input", &[3 * hidden, num_inputs], bound()),
+            from_state: vs.var("from_state", &[3 * hidden, hidden], bound()),
+            input_bias: vs.var("input_bias", &[3 * hidden], bound()),
+            state_bias: vs.var("state_bias", &[3 * hidden], bound()),
+        }
+    }
+
+    /// Width of its state.
+    pub fn hidden(&self) -> i64 {
+        self.from_state.size()[1]
+    }
+
+    /// The weights in the order that torch takes them in.
+    pub(super) fn params(&self) -> [&Tensor; 4] {
+        [&self.from_input, &self.from_state, &self.input_bias, &self.state_bias]
+    }
+}
+
+/// Two [`Gru`]s over the same sequence, from its start and from its end.
+pub struct BiGru {
+    /// From the lowest band up.
+    pub up: Gru,
+    /// From the highest band down.
+    pub down: Gru,
+}
+
+impl BiGru {
+    /// Random weights as torch has them.
+    pub fn new(vs: &nn::Path, num_inputs: i64, hidden: i64) -> Self {
+        BiGru { up: Gru::new(&(vs / "up"), num_inputs, hidden), down: Gru::new(&(vs / "down"), num_inputs, hidden) }
+    }
+}
+
+fn uniform(num_inputs: i64) -> nn::Init {
+    let bound = 1.0 / (num_inputs as f64).sqrt();
+    nn::Init::Uniform { lo: -bound, up: bound }
+}

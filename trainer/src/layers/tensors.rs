@@ -1,0 +1,141 @@
+//! The operations over a whole batch, in libtorch.
+
+use super::{BandLinear, BiGru, Gru, Linear, Mode, Norm, Ops, State, Unary};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use tch::{Kind, Tensor};
+
+/// One pass over a batch, from a state to the next.
+pub struct TensorOps<'a> {
+    mode: Mode,
+    given: &'a State,
+    num_dropouts: u64,
+    /// The states at the end of the pass.
+    pub next: State,
+}
+
+/// Axes before the tail: `[S][B]`.
+const LEAD: i64 = 2;
+
+impl<'a> TensorOps<'a> {
+    /// A pass that goes on from `state`.
+    pub fn new(state: &'a State, mode: Mode) -> Self {
+        TensorOps { mode, given: state, num_dropouts: 0, next: State::default() }
+    }
+}
+
+fn with_tail(x: &Tensor, tail: &[i64]) -> Vec<i64> {
+    [&x.size()[..LEAD as usize], tail].concat()
+}
+
+impl Ops for TensorOps<'_> {
+    type Value = Tensor;
+
+    fn constant(&mut self, values: &Tensor) -> Tensor {
+        values.shallow_clone()
+    }
+
+    fn number(&mut self, value: f64) -> Tensor {
+        Tensor::from(value as f32)
+    }
+
+    fn add(&mut self, a: &Tensor, b: &Tensor) -> Tensor {
+        a + b
+    }
+
+    fn mul(&mut self, a: &Tensor, b: &Tensor) -> Tensor {
+        a * b
+    }
+
+    fn unary(&mut self, function: Unary, x: &Tensor) -> Tensor {
+        match function {
+            Unary::Tanh => x.tanh(),
+            Unary::Log => x.log(),
+            Unary::Sqrt => x.sqrt(),
+            Unary::Reciprocal => x.reciprocal(),
+        }
+    }
+
+    fn softmax(&mut self, x: &Tensor, axis: usize) -> Tensor {
+        x.softmax(LEAD + axis as i64, None::<Kind>)
+    }
+
+    fn mean(&mut self, x: &Tensor, axis: usize) -> Tensor {
+        x.mean_dim([LEAD + axis as i64].as_slice(), true, x.kind())
+    }
+
+    fn reshape(&mut self, x: &Tensor, tail: &[i64]) -> Tensor {
+        x.reshape(with_tail(x, tail))
+    }
+
+    fn permute(&mut self, x: &Tensor, axes: &[usize]) -> Tensor {
+        let axes: Vec<i64> = (0..LEAD).chain(axes.iter().map(|axis| LEAD + *axis as i64)).collect();
+        x.permute(axes)
+    }
+
+    fn concat(&mut self, parts: &[&Tensor], axis: usize) -> Tensor {
+        Tensor::cat(parts, LEAD + axis as i64)
+    }
+
+    fn narrow(&mut self, x: &Tensor, axis: usize, start: i64, len: i64) -> Tensor {
+        x.narrow(LEAD + axis as i64, start, len)
+    }
+
+    fn pad(&mut self, x: &Tensor, num_zeros: i64) -> Tensor {
+        x.constant_pad_nd([0, num_zeros])
+    }
+
+    fn dropout(&mut self, x: &Tensor, share: f64) -> Tensor {
+        let Mode::Train { dropout_seed } = self.mode else { return x.shallow_clone() };
+        self.num_dropouts += 1;
+        let mut rng = StdRng::seed_from_u64(dropout_seed.wrapping_add(self.num_dropouts.rotate_left(17)));
+        let kept = (1.0 / (1.0 - share)) as f32;
+        // Sixteen bits decide: a share is met to within 1/65536.
+        let limit = (share * 65_536.0) as u16;
+        let mut factors = vec![0f32; x.numel()];
+        for four in factors.chunks_mut(4) {
+            let bits: u64 = rng.random();
+            for (i, factor) in four.iter_mut().enumerate() {
+                *factor = if ((bits >> (16 * i)) as u16) < limit { 0.0 } else { kept };
+            }
+        }
+        x * Tensor::from_slice(&factors).reshape(x.size()).to_device(x.device())
+    }
+
+    fn linear(&mut self, x: &Tensor, layer: &Linear) -> Tensor {
+        x.linear(&layer.weight, Some(&layer.bias))
+    }
+
+    fn band_linear(&mut self, x: &Tensor, layer: &BandLinear) -> Tensor {
+        let size = x.size();
+        let (s, b, bands, len) = (size[0], size[1], size[2], size[3]);
+        let x = x.permute([2, 0, 1, 3]).reshape([bands, s * b, len]);
+        layer.bias.baddbmm(&x, &layer.weight, 1.0, 1.0).reshape([bands, s, b, -1]).permute([1, 2, 0, 3])
+    }
+
+    fn norm(&mut self, x: &Tensor, layer: &Norm) -> Tensor {
+        x.layer_norm(layer.weight.size(), Some(&layer.weight), Some(&layer.bias), Norm::EPSILON, true)
+    }
+
+    fn gru_in_time(&mut self, x: &Tensor, layer: &Gru, state: &str) -> Tensor {
+        let size = x.size();
+        let (s, rows, len) = (size[0], size[1] * size[2], size[3]);
+        let given = self.given.tensors.iter().find(|(name, _)| name == state);
+        let (_, before) = given.expect("a state for every recurrent layer");
+        let train = self.mode.is_train();
+        let x = x.reshape([s, rows, len]);
+        let (y, after) = x.gru(before, &layer.params(), true, 1, 0.0, train, false, false);
+        self.next.tensors.push((state.to_owned(), after));
+        y.reshape([s, size[1], size[2], layer.hidden()])
+    }
+
+    fn gru_across(&mut self, x: &Tensor, layer: &BiGru) -> Tensor {
+        let size = x.size();
+        let (rows, bands, hidden) = (size[0] * size[1], size[2], layer.up.hidden());
+        let params: Vec<&Tensor> = layer.up.params().into_iter().chain(layer.down.params()).collect();
+        let zeros = Tensor::zeros([2, rows, hidden], (x.kind(), x.device()));
+        let train = self.mode.is_train();
+        let x = x.reshape([rows, bands, size[3]]).transpose(0, 1).contiguous();
+        let (y, _) = x.gru(&zeros, &params, true, 1, 0.0, train, true, false);
+        y.transpose(0, 1).reshape([size[0], size[1], bands, 2 * hidden])
+    }
+}
