@@ -19,7 +19,8 @@ NAMES = ["Unbraid", "Unbraid Multi-Out"]
 RATES = [44_100, 48_000, 96_000]
 BLOCKS = [32, 441, 512, 4096]
 # As pedalboard spells the parameters: name and unit.
-GAINS = ["vocals_db", "drums_db", "bass_db", "other_db"]
+STEMS = ["vocals", "drums", "bass", "other"]
+GAINS = [f"{stem}_db" for stem in STEMS]
 
 
 def load(name):
@@ -45,11 +46,12 @@ def test_both_plugins_are_there():
     check(sorted(names) == sorted(NAMES), f"the bundle holds {names}")
 
 
-def test_parameters_are_the_four_gains_and_two_switches():
+def test_parameters_are_four_for_each_stem_and_those_of_the_whole():
     for name in NAMES:
         plugin = load(name)
         names = list(plugin.parameters)
-        check(names == [*GAINS, "bypass", "automation"], f"{name} has the parameters {names}")
+        stems = [f"{stem}_{control}" for stem in STEMS for control in ("db", "mute", "solo", "pan")]
+        check(names == [*stems, "dry_wet", "output_db", "bypass", "automation"], f"{name} has the parameters {names}")
 
 
 def test_reported_latency_is_the_true_one_and_0_db_is_bit_for_bit():

@@ -185,12 +185,14 @@ impl Engine {
         // Nobody waits for the loader, so it may outlive the plugin, and must not find its code unloaded. Not in `drop`:
         // the loader may hold the dynamic linker's lock by then.
         library::pin();
+        let busy = library::Busy::load();
         let loader = thread::Builder::new().name("unbraid-loader".into()).spawn(move || {
             let shared = ends.shared.clone();
-            let Some(_busy) = library::Busy::begin() else { return };
+            let Some(_busy) = busy else { return };
             let open = AssertUnwindSafe(|| open(runtime, &model, ends, &plan));
             match catch_unwind(open) {
                 Ok(Ok(lane)) => {
+                    library::wait_at_exit();
                     if shared.stop.load(Ordering::Acquire) {
                         return;
                     }
@@ -293,7 +295,6 @@ fn open(
         RuntimeSource::Loaded(runtime) => runtime,
         RuntimeSource::Path(path) => Runtime::load(&path)?,
     };
-    library::wait_at_exit();
     model.verify()?;
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);

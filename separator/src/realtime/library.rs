@@ -1,56 +1,89 @@
 //! Keeps this library in memory, since a thread of ours may outlive the last instance, and ONNX Runtime alive while one
 //! is in it: when the process exits, ONNX Runtime is torn down under whoever uses it.
 
-use std::sync::{
-    Once,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 static PIN: Once = Once::new();
-static WAIT_AT_EXIT: Once = Once::new();
-/// How many threads are in ONNX Runtime.
+/// How many threads are in ONNX Runtime, and how many of them open it or a model.
 static NUM_BUSY: AtomicUsize = AtomicUsize::new(0);
+static NUM_LOADING: AtomicUsize = AtomicUsize::new(0);
 static IS_EXITING: AtomicBool = AtomicBool::new(false);
 /// So long at most the exit of the process waits: opening a large model, or a job on a busy machine.
-#[cfg(unix)]
-const EXIT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const EXIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A thread is in ONNX Runtime as long as it holds this.
-pub(crate) struct Busy(());
+pub(crate) struct Busy {
+    is_loading: bool,
+}
 
 impl Busy {
-    /// None when the process exits: it is too late for ONNX Runtime.
+    /// For a job. None when the process exits: it is too late for ONNX Runtime.
     pub fn begin() -> Option<Busy> {
         NUM_BUSY.fetch_add(1, Ordering::SeqCst);
-        let busy = Busy(());
+        let busy = Busy { is_loading: false };
+        (!IS_EXITING.load(Ordering::SeqCst)).then_some(busy)
+    }
+
+    /// For opening ONNX Runtime or a model; to be called by the host's thread, before the loader starts.
+    pub fn load() -> Option<Busy> {
+        NUM_LOADING.fetch_add(1, Ordering::SeqCst);
+        NUM_BUSY.fetch_add(1, Ordering::SeqCst);
+        let busy = Busy { is_loading: true };
+        WAIT_AT_THREAD_END.with(|_| ());
         (!IS_EXITING.load(Ordering::SeqCst)).then_some(busy)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        if self.is_loading {
+            NUM_LOADING.fetch_sub(1, Ordering::SeqCst);
+        }
         NUM_BUSY.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// From now on the exit of the process waits for threads that are in ONNX Runtime. To be called when its library is
-/// loaded: handlers of the exit run in reverse order, so ours comes before its own.
+thread_local! {
+    static WAIT_AT_THREAD_END: WaitForLoads = const { WaitForLoads };
+}
+
+/// What ONNX Runtime makes while it opens a model it destroys at exit before any handler of ours can run. But the exit
+/// begins with the end of the thread that calls it, the host's main thread: the one that activates plugins.
+struct WaitForLoads;
+
+impl Drop for WaitForLoads {
+    fn drop(&mut self) {
+        wait_for(&NUM_LOADING);
+    }
+}
+
+fn wait_for(count: &AtomicUsize) {
+    let start = Instant::now();
+    while count.load(Ordering::SeqCst) > 0 && start.elapsed() < EXIT_PATIENCE {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// From now on the exit of the process waits for threads that are in ONNX Runtime. To be called whenever a model has been
+/// opened: handlers of the exit run in reverse order, so ours comes before ONNX Runtime's own.
 pub(crate) fn wait_at_exit() {
     #[cfg(unix)]
-    WAIT_AT_EXIT.call_once(|| {
+    {
         extern "C" fn wait() {
             IS_EXITING.store(true, Ordering::SeqCst);
-            let start = std::time::Instant::now();
-            while NUM_BUSY.load(Ordering::SeqCst) > 0 && start.elapsed() < EXIT_PATIENCE {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
+            wait_for(&NUM_BUSY);
         }
         // SAFETY: the handler stays in memory, since the library is pinned before any thread is started.
         unsafe { libc::atexit(wait) };
-    });
+    }
     // Windows ends all other threads before it tears libraries down.
-    #[cfg(not(unix))]
-    WAIT_AT_EXIT.call_once(|| ());
 }
 
 /// From now on the host cannot unload the library that this code is in (a plugin, or the program itself). Threads
