@@ -40,7 +40,7 @@ pub struct Param {
     pub id: ParamID,
     /// As shown to the user.
     pub name: String,
-    /// Name of the unit that it is shown in.
+    /// Name of the unit that it is shown in; empty for the root.
     pub unit: String,
     /// `ParameterInfo::ParameterFlags`.
     pub flags: i32,
@@ -371,8 +371,10 @@ fn params(controller: &ComPtr<IEditController>) -> Vec<Param> {
     let param = |index| unsafe {
         let mut info: ParameterInfo = std::mem::zeroed();
         assert_eq!(controller.getParameterInfo(index, &mut info), kResultOk);
-        let (_, unit) = units.iter().find(|(id, _)| *id == info.unitId).expect("the unit of a parameter is there");
-        Param { id: info.id, name: text(&info.title), unit: unit.clone(), flags: info.flags as i32 }
+        // The root is not always listed.
+        let unit = units.iter().find(|(id, _)| *id == info.unitId);
+        let unit = unit.map_or(String::new(), |(_, name)| name.clone());
+        Param { id: info.id, name: text(&info.title), unit, flags: info.flags as i32 }
     };
     // SAFETY: may be asked for at any time.
     (0..unsafe { controller.getParameterCount() }).map(param).collect()
