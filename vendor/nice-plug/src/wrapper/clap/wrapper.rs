@@ -3287,8 +3287,9 @@ impl<P: ClapPlugin> Wrapper<P> {
 
         match wrapper.param_by_hash.get(&param_id) {
             Some(param_ptr) => {
+                // UNBRAID: was the modulated value, which hosts would take for the parameter's own
                 unsafe {
-                    *value = param_ptr.modulated_normalized_value() as f64
+                    *value = param_ptr.unmodulated_normalized_value() as f64
                         * param_ptr.step_count().unwrap_or(1) as f64;
                 }
 
