@@ -214,7 +214,6 @@ impl Processor {
         let mix = self.mix.each_mut().map(|channel| &mut channel[..len]);
         let mut stems = self.stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
         self.audio_side.process_into(input, mix, &mut stems, is_offline);
-        complete_last(self.mix.each_ref().map(|channel| &channel[..len]), &mut stems);
         // From one change of the controls to the next.
         let mut start = 0;
         while start < len {
@@ -232,21 +231,6 @@ impl Processor {
             let [vocals, drums, bass, other] = &self.stems;
             let signals = [vocals, drums, bass, other, &self.mix];
             meter_writer.write(signals.map(|channels| channels.each_ref().map(|channel| &channel[..len])));
-        }
-    }
-}
-
-/// Gives the last stem, "other", what the stems lack to the mix: what lies beyond the model's sample rate, and the
-/// rounding of resamplers and fades. So the stems sum to the mix at every rate and in every state. Where the mix is not
-/// finite, the stems stay as they are.
-fn complete_last(mix: [&[f32]; 2], [vocals, drums, bass, other]: &mut [[&mut [f32]; 2]; 4]) {
-    for (channel, mix) in mix.into_iter().enumerate() {
-        let others = vocals[channel].iter().zip(&*drums[channel]).zip(&*bass[channel]);
-        for ((other, mix), ((vocals, drums), bass)) in other[channel].iter_mut().zip(mix).zip(others) {
-            let rest = mix - (vocals + drums + bass);
-            if rest.is_finite() {
-                *other = rest;
-            }
         }
     }
 }
