@@ -11,10 +11,12 @@
 #![warn(missing_docs)]
 
 pub mod delayed_controls;
+pub mod editor;
 pub mod engine_watch;
 pub mod gestures;
 pub mod installation;
 pub mod log_file;
+pub mod meters;
 pub mod mix_controls;
 pub mod model_name;
 mod param_text;
@@ -29,8 +31,10 @@ pub mod stem_params;
 pub mod stereo_gain;
 pub mod variants;
 
+use editor::window::UnbraidEditor;
 use engine_watch::{EngineWatch, ModelChooser};
 use gestures::GestureWatch;
+use meters::{MeterWriter, Meters};
 use mix_controls::ControlSet;
 use nice_plug::prelude::*;
 use params::UnbraidParams;
@@ -54,6 +58,7 @@ pub struct Instance<V: Variant> {
     /// None in tests without a host.
     host: Option<HostHandle>,
     reporter: Reporter,
+    meters: Arc<Meters>,
     /// None before the first activation.
     processor: Option<Processor>,
     /// None if the mix passes through.
@@ -99,6 +104,7 @@ impl<V: Variant> Default for Instance<V> {
             params: Arc::default(),
             host: None,
             reporter: Reporter::default(),
+            meters: Arc::default(),
             processor: None,
             engine: None,
             started_with: None,
@@ -194,7 +200,7 @@ impl<V: Variant> Plugin for Instance<V> {
     // One change of every parameter with every sample of a usual block; beyond that nice-plug allocates and logs.
     const INPUT_EVENT_CAPACITY: usize = 8192;
 
-    type Editor = ();
+    type Editor = UnbraidEditor;
     type SysExMessage = ();
     type BackgroundTask = ();
 
@@ -204,6 +210,10 @@ impl<V: Variant> Plugin for Instance<V> {
 
     fn params(&self) -> Arc<dyn Params> {
         self.params.clone()
+    }
+
+    fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<UnbraidEditor> {
+        UnbraidEditor::new(self.params.clone(), self.reporter.board().clone(), self.meters.clone())
     }
 
     fn filter_state(state: &mut PluginState) {
@@ -220,10 +230,16 @@ impl<V: Variant> Plugin for Instance<V> {
             (f64::from(buffer_config.sample_rate), buffer_config.max_buffer_size as usize);
         self.num_inputs = audio_io_layout.main_input_channels.map_or(2, NonZeroU32::get) as usize;
         let audio_side = self.audio_side(EngineConfig { sample_rate_hz, max_block_len });
-        context.set_latency_samples(audio_side.latency_samples() as u32);
+        let latency_samples = audio_side.latency_samples();
+        context.set_latency_samples(latency_samples as u32);
+        self.reporter.board().update(|status| {
+            (status.latency_samples, status.sample_rate_hz) = (latency_samples, sample_rate_hz);
+        });
         self.seen_generation = self.params.model.generation();
         self.gesture_watch = GestureWatch::new(sample_rate_hz);
-        self.processor = Some(Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.mix_controls()));
+        let mut processor = Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.mix_controls());
+        processor.set_meter_writer(MeterWriter::new(self.meters.clone(), sample_rate_hz));
+        self.processor = Some(processor);
         true
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     delayed_controls::DelayedControls,
+    meters::MeterWriter,
     mix_controls::{ControlSet, MixControls},
     stem_mixer::StemMixer,
 };
@@ -41,6 +42,8 @@ pub struct Processor {
     stems: [[Vec<f32>; 2]; 4],
     /// Samples since the input was last heard.
     silent_len: usize,
+    /// None in tests that measure nothing.
+    meter_writer: Option<MeterWriter>,
 }
 
 impl Processor {
@@ -64,7 +67,16 @@ impl Processor {
             mix: block(),
             stems: [(); 4].map(|()| block()),
             silent_len: usize::MAX,
+            meter_writer: None,
         }
+    }
+
+    /// Levels of what comes out go to `meter_writer`.
+    ///
+    /// # Realtime
+    /// Safe, unless there was another one.
+    pub fn set_meter_writer(&mut self, meter_writer: MeterWriter) {
+        self.meter_writer = Some(meter_writer);
     }
 
     /// By how many samples the output lags behind the input.
@@ -215,6 +227,11 @@ impl Processor {
             self.mixer.mix(mix, &mut stems);
             self.position += range.len() as u64;
             start = range.end;
+        }
+        if let Some(meter_writer) = &mut self.meter_writer {
+            let [vocals, drums, bass, other] = &self.stems;
+            let signals = [vocals, drums, bass, other, &self.mix];
+            meter_writer.write(signals.map(|channels| channels.each_ref().map(|channel| &channel[..len])));
         }
     }
 }

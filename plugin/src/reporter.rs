@@ -17,8 +17,19 @@ pub struct Status {
     pub late_hops: u64,
     /// Share of the real time that the model takes.
     pub load: f32,
+    /// By how many samples the output lags behind the input; 0 before the first activation.
+    pub latency_samples: usize,
+    /// The host's sample rate; 0 before the first activation.
+    pub sample_rate_hz: f64,
     /// What was last said to the user.
     pub message: Option<String>,
+}
+
+impl Status {
+    /// The latency in ms, once it is known.
+    pub fn latency_ms(&self) -> Option<f64> {
+        (self.sample_rate_hz > 0.0).then(|| 1000.0 * self.latency_samples as f64 / self.sample_rate_hz)
+    }
 }
 
 /// What an instance does.

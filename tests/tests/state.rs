@@ -23,7 +23,20 @@ fn with_length(json: &[u8]) -> Vec<u8> {
 
 /// States that are well-formed, and mostly nonsense.
 fn mutated_state(random: &mut Random) -> String {
-    let names = ["vocals", "drums", "bass", "other", "bypass", "automation", "nobody"];
+    let names = [
+        "vocals",
+        "drums",
+        "bass",
+        "other",
+        "bypass",
+        "automation",
+        "nobody",
+        "vocals_solo",
+        "drums_mute",
+        "bass_pan",
+        "dry_wet",
+        "output",
+    ];
     let params: Vec<String> = names
         .iter()
         .filter_map(|name| {

@@ -8,6 +8,7 @@ mod first_model;
 mod onnxruntime;
 mod process;
 mod python;
+mod screenshots;
 mod synth;
 mod test;
 mod train;
@@ -72,6 +73,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Draw the pictures of the editor in docs/pictures anew; no display is needed
+    Screenshots,
     /// Run the trainer's own tests; they need libtorch (1.2 GB), so `cargo xtask test` only type-checks the trainer
     TestTrainer,
     /// Set up, then run every check: format, clippy, unit tests, the CLAP in clack-host, the VST3 in pedalboard
@@ -102,6 +105,10 @@ fn main() -> anyhow::Result<()> {
             train::run("export", &args)
         }
         Command::Synth { args } => synth::run(&args),
+        Command::Screenshots => {
+            setup()?;
+            screenshots::run()
+        }
         Command::TestTrainer => {
             setup()?;
             train::test()

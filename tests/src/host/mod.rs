@@ -9,6 +9,7 @@ use clack_extensions::{
     audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig},
     latency::PluginLatency,
     params::{ParamInfoBuffer, PluginParams},
+    remote_controls::{PluginRemoteControls, RemoteControlsPageBuffer},
     render::{PluginRender, RenderMode},
     state::PluginState,
     tail::PluginTail,
@@ -33,6 +34,8 @@ pub struct Param {
     pub id: ClapId,
     /// As shown to the user.
     pub name: String,
+    /// Path of the group that it is shown in.
+    pub module: String,
     /// Lowest, default and highest value.
     pub range: [f64; 3],
 }
@@ -156,6 +159,21 @@ impl Plugin {
         extension.get_value(&handle, id).expect("the parameter has a value")
     }
 
+    /// The pages of remote controls: their names, and the names of the parameters on them.
+    pub fn remote_pages(&mut self) -> Vec<(String, Vec<String>)> {
+        let params = self.params.clone();
+        let handle = self.instance.plugin_handle();
+        let extension: PluginRemoteControls = handle.get_extension().expect("the plugin has remote controls");
+        let mut buffer = RemoteControlsPageBuffer::new();
+        let mut page = |index| {
+            let page = extension.get(&handle, index, &mut buffer).expect("the plugin describes its pages");
+            let name = |id| params.iter().find(|param| param.id == id).expect("a parameter of the plugin").name.clone();
+            let names = page.param_ids.into_iter().flatten().map(name).collect();
+            (String::from_utf8_lossy(page.page_name).into_owned(), names)
+        };
+        (0..extension.count(&handle)).map(&mut page).collect()
+    }
+
     /// Tells the plugin whether it is rendered offline (and may wait) or plays in real time.
     pub fn set_offline(&mut self, is_offline: bool) {
         let handle = self.instance.plugin_handle();
@@ -235,7 +253,8 @@ fn params(instance: &mut PluginInstance<Handlers>) -> Vec<Param> {
     let mut param = |index| {
         let info = extension.get_info(&handle, index, &mut buffer).expect("the plugin describes its parameters");
         let name = String::from_utf8_lossy(info.name).into_owned();
-        Param { id: info.id, name, range: [info.min_value, info.default_value, info.max_value] }
+        let module = String::from_utf8_lossy(info.module).into_owned();
+        Param { id: info.id, name, module, range: [info.min_value, info.default_value, info.max_value] }
     };
     (0..extension.count(&handle)).map(&mut param).collect()
 }

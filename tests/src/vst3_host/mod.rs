@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use vst3::Steinberg::Vst::{
     BusDirections_, IAudioProcessor, IAudioProcessorTrait, IComponent, IComponentHandler, IComponentTrait,
-    IEditController, IEditControllerTrait, IParameterChanges, MediaTypes_, ParamID, ParameterInfo, ProcessModes_,
-    ProcessSetup, SpeakerArrangement, SymbolicSampleSizes_,
+    IEditController, IEditControllerTrait, IParameterChanges, IUnitInfo, IUnitInfoTrait, MediaTypes_, ParamID,
+    ParameterInfo, ProcessModes_, ProcessSetup, SpeakerArrangement, String128, SymbolicSampleSizes_, UnitID, UnitInfo,
 };
 use vst3::Steinberg::{IBStream, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, TUID, kResultOk};
 use vst3::{ComPtr, ComWrapper, Interface};
@@ -40,6 +40,8 @@ pub struct Param {
     pub id: ParamID,
     /// As shown to the user.
     pub name: String,
+    /// Name of the unit that it is shown in; empty for the root.
+    pub unit: String,
     /// `ParameterInfo::ParameterFlags`.
     pub flags: i32,
 }
@@ -203,6 +205,17 @@ impl Plugin {
         (result == kResultOk).then_some(value)
     }
 
+    /// What the plugin shows for a normalized value of a parameter.
+    pub fn text_of(&self, name: &str, normalized: f64) -> String {
+        // SAFETY: the text is plain data that the controller fills in.
+        unsafe {
+            let mut shown: String128 = std::mem::zeroed();
+            let result = self.controller.getParamStringByValue(self.param(name), normalized, &mut shown);
+            assert_eq!(result, kResultOk, "{name} has a text for {normalized}");
+            text(&shown)
+        }
+    }
+
     /// Tells the plugin mode, rate and largest block; it must not be active.
     ///
     /// # Panics
@@ -353,13 +366,34 @@ impl Drop for Plugin {
 }
 
 fn params(controller: &ComPtr<IEditController>) -> Vec<Param> {
+    let units = units(controller);
     // SAFETY: `info` is plain data that the controller fills in.
     let param = |index| unsafe {
         let mut info: ParameterInfo = std::mem::zeroed();
         assert_eq!(controller.getParameterInfo(index, &mut info), kResultOk);
-        let title: Vec<u16> = info.title.iter().map(|&unit| unit as u16).take_while(|&unit| unit != 0).collect();
-        Param { id: info.id, name: String::from_utf16_lossy(&title), flags: info.flags as i32 }
+        // The root is not always listed.
+        let unit = units.iter().find(|(id, _)| *id == info.unitId);
+        let unit = unit.map_or(String::new(), |(_, name)| name.clone());
+        Param { id: info.id, name: text(&info.title), unit, flags: info.flags as i32 }
     };
     // SAFETY: may be asked for at any time.
     (0..unsafe { controller.getParameterCount() }).map(param).collect()
+}
+
+/// The ids and names of the units.
+fn units(controller: &ComPtr<IEditController>) -> Vec<(UnitID, String)> {
+    let unit_info = controller.cast::<IUnitInfo>().expect("the controller has units");
+    // SAFETY: `info` is plain data that the controller fills in.
+    let unit = |index| unsafe {
+        let mut info: UnitInfo = std::mem::zeroed();
+        assert_eq!(unit_info.getUnitInfo(index, &mut info), kResultOk);
+        (info.id, text(&info.name))
+    };
+    // SAFETY: may be asked for at any time.
+    (0..unsafe { unit_info.getUnitCount() }).map(unit).collect()
+}
+
+fn text(text: &String128) -> String {
+    let text: Vec<u16> = text.iter().map(|&unit| unit as u16).take_while(|&unit| unit != 0).collect();
+    String::from_utf16_lossy(&text)
 }

@@ -44,8 +44,7 @@ impl Average {
     fn follow(&mut self, share: f64) {
         no_grad(|| {
             for (_, variable, average) in &mut self.pairs {
-                let moved = &*average + (&*variable - &*average) * share;
-                average.copy_(&moved);
+                let _ = average.lerp_(variable, share);
             }
         });
     }

@@ -2744,8 +2744,13 @@ impl<P: ClapPlugin> Wrapper<P> {
         // For this function we need the underlying Arc so we can pass it to the editor
         let wrapper = unsafe { Arc::from_raw((*plugin).plugin_data as *const Self) };
 
+        // UNBRAID: a host without the GUI extension gets no editor; upstream panics below
+        let has_host_gui = wrapper.host_gui.borrow().is_some();
         let result = {
-            if wrapper.editor_window.borrow().is_none() {
+            if !has_host_gui {
+                crate::nice_error!("Failed to open editor: the host lacks the GUI extension");
+                false
+            } else if wrapper.editor_window.borrow().is_none() {
                 use std::error::Error;
 
                 use nice_plug_core::editor::{
@@ -3282,8 +3287,9 @@ impl<P: ClapPlugin> Wrapper<P> {
 
         match wrapper.param_by_hash.get(&param_id) {
             Some(param_ptr) => {
+                // UNBRAID: was the modulated value, which hosts would take for the parameter's own
                 unsafe {
-                    *value = param_ptr.modulated_normalized_value() as f64
+                    *value = param_ptr.unmodulated_normalized_value() as f64
                         * param_ptr.step_count().unwrap_or(1) as f64;
                 }
 
