@@ -41,6 +41,11 @@ pub fn isolated(test: &str, envs: &[(&str, &OsStr)], body: impl FnOnce()) {
     text.lines().filter(|line| line.starts_with("  ")).for_each(say);
 }
 
+/// Whether this is a process that [`isolated`] has started.
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD_VARIABLE).is_some()
+}
+
 /// Prints a line that is seen even when the test passes: what was measured, what was skipped.
 pub fn say(line: &str) {
     // Not `println!`, whose output the test harness keeps to itself.
