@@ -2,10 +2,10 @@
 
 use models::Model;
 use separator::{
-    AudioSide, Engine, EngineConfig,
+    AudioSide, Engine, EngineConfig, EngineState,
     testing::{TestModel, runtime},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use unbraid_plugin::{
     mix_controls::{Control, ControlSet, MixControls, StemControls},
@@ -156,14 +156,28 @@ fn stems_sum_to_the_main_in_every_state() {
             let (main, stems) = run(&mut processor, &noise(len, 2), lens, &changes, false, 2);
             assert_stems_sum_to_the_main(&main, &stems, &format!("{rate_hz} Hz, {state}"));
         };
+        // However slow the machine is, each state is come to in the end.
+        let wait_for = |what: &str, is_so: &mut dyn FnMut() -> bool| {
+            let start = Instant::now();
+            while !is_so() {
+                assert!(start.elapsed() < Duration::from_secs(120), "{what}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let mut is_running = || engine.status().state == EngineState::Running;
         play("loading, then running");
+        wait_for("the model is open", &mut is_running);
         play("running");
         engine.choose(runtime(), &other_model).unwrap();
         play("another model");
+        wait_for("the other model is open", &mut is_running);
+        play("the other model");
         let late_hops = engine.status().late_hops;
         engine.delay_jobs(Duration::from_millis(300));
-        play("late");
-        assert!(engine.status().late_hops > late_hops, "jobs that take 300 ms are late");
+        wait_for("jobs that take 300 ms are late", &mut || {
+            play("late");
+            engine.status().late_hops > late_hops
+        });
         engine.delay_jobs(Duration::ZERO);
         play("recovering");
         engine.kill_worker();
