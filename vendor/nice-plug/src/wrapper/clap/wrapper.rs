@@ -92,7 +92,24 @@ use std::os::raw::c_char;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+// UNBRAID: `thread::current()` allocates when it is first called on a thread, and hosts without the thread check
+// extension make the audio thread call it.
+#[cfg(all(target_family = "unix", not(target_os = "macos")))]
+type ThreadId = libc::pthread_t;
+#[cfg(not(all(target_family = "unix", not(target_os = "macos"))))]
 use std::thread::{self, ThreadId};
+
+#[cfg(all(target_family = "unix", not(target_os = "macos")))]
+fn current_thread_id() -> ThreadId {
+    // SAFETY: has no preconditions.
+    unsafe { libc::pthread_self() }
+}
+
+#[cfg(not(all(target_family = "unix", not(target_os = "macos"))))]
+fn current_thread_id() -> ThreadId {
+    permit_alloc(|| thread::current().id())
+}
+
 use std::time::{Duration, Instant};
 use try_lock::TryLock;
 
@@ -395,9 +412,7 @@ impl<P: ClapPlugin> EventLoop<Task<P>, Wrapper<P>> for Wrapper<P> {
             Some(thread_check) => {
                 unsafe_clap_call! { thread_check=>is_main_thread(&*self.host_callback) }
             }
-            // FIXME: `thread::current()` may allocate the first time it's called, is there a safe
-            //        non-allocating version of this without using huge OS-specific libraries?
-            None => permit_alloc(|| thread::current().id() == self.main_thread_id),
+            None => current_thread_id() == self.main_thread_id,
         }
     }
 }
@@ -773,7 +788,7 @@ impl<P: ClapPlugin> Wrapper<P> {
             ),
 
             tasks: ArrayQueue::new(TASK_QUEUE_CAPACITY),
-            main_thread_id: thread::current().id(),
+            main_thread_id: current_thread_id(),
             // Initialized later as it needs a reference to the wrapper for the executor
             background_thread: AtomicRefCell::new(None),
         };
