@@ -295,7 +295,6 @@ fn open(
         RuntimeSource::Loaded(runtime) => runtime,
         RuntimeSource::Path(path) => Runtime::load(&path)?,
     };
-    model.verify()?;
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);
     let preroll = preroll_jobs(&model.manifest, &schedule);
