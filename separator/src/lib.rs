@@ -23,6 +23,7 @@
 pub type Stereo = [Vec<f32>; 2];
 
 mod denormals;
+mod ends;
 mod error;
 mod graph;
 mod latency;

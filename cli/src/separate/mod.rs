@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "strict")]
     keep_going: bool,
 
-    /// Songs at a time [default: number of cores]
+    /// Songs at a time [default: number of cores]; with fewer songs than cores, each is separated on several
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
@@ -170,12 +170,14 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let out_was_there = args.out.exists();
     interruption::listen()?;
+    let songs_at_a_time = args.jobs.map_or_else(num_cores, NonZeroUsize::get);
     let request = Request {
         installation: &installation,
         stems: &wanted,
         format,
         is_dithered: !args.no_dither,
         read_options: ReadOptions { skip_damaged: !args.strict, keep_going: args.keep_going },
+        threads_per_song: (num_cores() / songs_at_a_time.min(jobs.len())).max(1),
         start_s: args.start,
         duration_s: args.duration,
         to_stdout,
@@ -184,7 +186,7 @@ pub fn run(args: &Args) -> Result<()> {
     let is_quiet = args.quiet || to_stdout;
     let progress = Progress::new(if args.quiet { ProgressKind::None } else { args.progress });
     let num_failed = AtomicUsize::new(0);
-    for_each(&jobs, args.jobs, |job| {
+    for_each(&jobs, songs_at_a_time, |job| {
         if interruption::is_interrupted() {
             return;
         }
@@ -217,8 +219,7 @@ fn stem_file_jobs(songs: Vec<songs::Song>, out: &Path) -> Result<Vec<Job>> {
 }
 
 /// Runs `work` on every job, several at a time, beginning in their order.
-fn for_each(jobs: &[Job], num_threads: Option<NonZeroUsize>, work: impl Fn(&Job) + Sync) {
-    let num_threads = num_threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+fn for_each(jobs: &[Job], num_threads: usize, work: impl Fn(&Job) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..num_threads.min(jobs.len()) {
@@ -229,6 +230,10 @@ fn for_each(jobs: &[Job], num_threads: Option<NonZeroUsize>, work: impl Fn(&Job)
             });
         }
     });
+}
+
+fn num_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn tell(job: &Job, result: &Result<Option<Done>>, progress: &Progress, is_json: bool, is_quiet: bool) {
