@@ -67,6 +67,8 @@ impl Spectrogram {
     pub fn set_open(&mut self, is_open: bool) {
         self.feed.set_wanted(is_open);
         self.next = self.feed.num_written();
+        // Each window has textures of its own.
+        (self.texture, self.painted) = (None, None);
     }
 
     /// Takes what has come in a stream that plays now; `passed_s` since the last call.

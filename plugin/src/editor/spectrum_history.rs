@@ -28,7 +28,7 @@ impl SpectrumHistory {
         // Rounding must leave no gap between a column and the next.
         let (first, end) = (number_at(start_s - 1e-9), number_at(start_s + column.len_s));
         let num_columns = self.columns.len();
-        if !(end - first <= num_columns as f64) {
+        if !(0.0..=num_columns as f64).contains(&(end - first)) {
             return;
         }
         for number in first as i64..end as i64 {

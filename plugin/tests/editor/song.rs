@@ -77,7 +77,7 @@ fn stems() -> [Vec<f32>; 4] {
         let hiss = noise((t * RATE_HZ) as usize);
         let snare = if beat % 2 == 1 { hiss * (-into * 18.0).exp() } else { 0.0 };
         let hat = (hiss - noise((t * RATE_HZ) as usize + 1)) * (-into_half * 60.0).exp();
-        0.5 * if beat % 2 == 0 { kick } else { 0.0 } + 0.25 * snare + 0.06 * hat
+        0.5 * if beat.is_multiple_of(2) { kick } else { 0.0 } + 0.25 * snare + 0.06 * hat
     };
     let bass = |t: f64| {
         let (note, into) = ((t / BEAT_S) as usize, t % BEAT_S);
