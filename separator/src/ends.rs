@@ -5,6 +5,7 @@ use crate::{
     Graph, Stereo,
     pipeline::sanitise,
     silence::Silence,
+    spectra::SpectrumTap,
     stages::{Analysis, Estimator, Planes, Slice, Synthesis, estimator_of},
 };
 use slicqt::{Complex, Plan};
@@ -23,11 +24,11 @@ pub(crate) struct Intake {
 /// What a hop is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Sound, or silence in which something before it is still heard.
+    /// Sound, or silence during the tail of earlier sound.
     Sound,
-    /// Silence after silence: only the network's memory can still move.
+    /// Silence after the tail: only the network's state can still change.
     Silence,
-    /// Silence for so long that what the network still makes of it does not matter.
+    /// Silence for so long that the network is no longer run.
     OldSilence,
 }
 
@@ -80,7 +81,7 @@ impl Intake {
         self.analysis.analyse_into([&hop[0], &hop[1]], coefs);
     }
 
-    /// What the network sees of them.
+    /// The network's input for them.
     pub fn write_planes_into(&self, coefs: &Coefs, planes: &mut [f32]) {
         self.planes.write_into(coefs, planes);
     }
@@ -102,9 +103,16 @@ impl Intake {
 }
 
 impl Outlet {
-    /// Takes a hop with its slice's coefficients, which are exchanged for others, and what the network said last, if it was
-    /// asked; gives the hop of every stem that is due, `[stem][channel][sample]`.
-    pub fn push(&mut self, hop: &Stereo, coefs: &mut Coefs, output: Option<&[f32]>, stems: &mut [Stereo]) {
+    /// Takes a hop with its slice's coefficients, which are exchanged for others, and the network's latest output, if it was
+    /// run; gives the hop of every stem that is due, `[stem][channel][sample]`. `watcher` sees the estimates of all stems.
+    pub fn push(
+        &mut self,
+        hop: &Stereo,
+        coefs: &mut Coefs,
+        output: Option<&[f32]>,
+        stems: &mut [Stereo],
+        mut watcher: Option<&mut SpectrumTap>,
+    ) {
         self.coefs.rotate_left(1);
         std::mem::swap(self.coefs.back_mut().expect("never empty"), coefs);
         self.num_slices += 1;
@@ -113,8 +121,19 @@ impl Outlet {
         let slice = output.map(|output| Slice { mix: &self.coefs[0], output });
         self.estimator.push(slice);
         let estimator = &self.estimator;
-        let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
+        let is_watched = watcher.is_some();
+        let mut estimate = |stem, channel, coefs: &mut [_]| {
+            estimator.estimate_into(slice, stem, channel, coefs);
+            if let Some(tap) = &mut watcher {
+                tap.add_stem(stem, channel, coefs);
+            }
+        };
         self.synthesis.synthesise_into([&hop[0], &hop[1]], &mut estimate, stems);
+        if is_watched {
+            // The synthesis needs no estimate of the last stem.
+            let last = stems.len() - 1;
+            self.synthesis.with_scratch(|coefs| (0..2).for_each(|channel| estimate(last, channel, coefs)));
+        }
     }
 
     /// By how many samples stems lag behind the mix.

@@ -30,7 +30,7 @@ pub struct Graph {
     /// Opened when a file is first separated by several threads; None inside if the graph cannot be cut.
     parts: Mutex<Option<Option<Arc<GraphParts>>>>,
     provider: Provider,
-    /// Held during a run, where the provider wants it.
+    /// Held during a run, for providers that are not concurrent.
     one_at_a_time: Mutex<()>,
     /// Names of the input, then of the states that go in.
     input_names: Names,
@@ -53,7 +53,7 @@ impl Provider {
     }
 }
 
-/// One opened graph, or one that is being opened, which those wait for who want the same.
+/// One graph that is open or being opened; others that need the same one wait for it.
 type Slot = Arc<Mutex<Weak<Graph>>>;
 
 /// The graphs that are open in this process, with the model that each was opened for.
@@ -73,7 +73,7 @@ impl Graph {
     pub fn open(runtime: &Runtime, model: &Model) -> Result<Arc<Graph>, SeparatorError> {
         let provider = Provider::Cpu;
         let slot = slot_of(model, provider);
-        // Only those who want the same graph wait while it is opened.
+        // Only callers that need the same graph wait while it is opened.
         let mut graph = lock(&slot);
         if let Some(graph) = graph.upgrade() {
             return Ok(graph);
@@ -192,7 +192,7 @@ fn run_session(
     unsafe { ort::Error::result_from_status(status) }
 }
 
-/// What one stream brings into the graph and takes out of it, with its memory of the past.
+/// The inputs, outputs and recurrent states of one stream.
 pub struct NetworkState {
     graph: Arc<Graph>,
     input: Tensor<f32>,
@@ -286,7 +286,7 @@ impl NetworkState {
         self.states.end(&self.graph);
     }
 
-    /// Forgets the past.
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Worker only.
@@ -374,7 +374,7 @@ unsafe impl<T> Sync for Pointers<T> {}
 
 fn slot_of(model: &Model, provider: Provider) -> Slot {
     let mut open = lock(&OPEN);
-    // Slots that somebody else holds are being opened, or about to be.
+    // Slots with another owner are being opened, or about to be.
     open.retain(|(_, _, slot)| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
     // The manifest holds the graph's hash, and everything else that the graph is used by.
     let known = open.iter().find(|(known, of, _)| known.manifest == model.manifest && *of == provider);

@@ -1,8 +1,10 @@
 //! One hop of the mix in, one hop of every stem out: the stages in their order.
 
 use crate::{
-    DenormalsAreZero, Graph, Runtime, SeparatorError, Stereo,
+    DenormalsAreZero, Graph, Runtime, SeparatorError, SpectrumFeed, Stereo,
     ends::{Coefs, Heard, Intake, Outlet, ends_of, make_coefs},
+    realtime::stem_map,
+    spectra::SpectrumTap,
     stages::{Masker, is_usable, masker_of},
 };
 use models::{Model, OutputKind};
@@ -26,6 +28,8 @@ pub struct Pipeline {
     /// Of the newest slice.
     coefs: Coefs,
     is_settled: bool,
+    /// None: nobody will ever look.
+    tap: Option<SpectrumTap>,
 }
 
 impl Pipeline {
@@ -60,10 +64,33 @@ impl Pipeline {
             coefs: make_coefs(graph.plan()),
             is_settled: false,
             intake,
+            tap: None,
             masker,
             outlet,
             graph: graph.clone(),
         })
+    }
+
+    /// From now on spectra of the stems go to `feed` while somebody looks, timed from `origin_s`, where the stream
+    /// begins.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn publish_spectra(&mut self, feed: Arc<SpectrumFeed>, origin_s: f64) {
+        let manifest = &self.graph.model().manifest;
+        let late_slices = self.masker.delay_slices() + self.outlet.estimator.delay_slices();
+        let (timing, rate_hz) = (manifest.transform.timing, f64::from(manifest.sample_rate_hz));
+        let stem_map = stem_map(&manifest.stems);
+        let mut tap = SpectrumTap::new(feed, self.plan().clone(), rate_hz, timing, late_slices, stem_map);
+        tap.restart(origin_s, 0);
+        self.tap = Some(tap);
+    }
+
+    /// The next hop is the one with this index: see [`reset`](Self::reset).
+    pub(crate) fn set_hop_idx(&mut self, hop_idx: i64) {
+        if let Some(tap) = &mut self.tap {
+            tap.restart(tap.origin_s(), hop_idx);
+        }
     }
 
     /// The graph that it runs.
@@ -110,8 +137,8 @@ impl Pipeline {
     }
 
     /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
-    /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: what the
-    /// network's output lacks to the mix is shared out equally, and the last stem is the mix less the others. Samples that
+    /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: the
+    /// residual of the network's output is split equally, and the last stem is the mix minus the others. Samples that
     /// are not finite, or too small to be normal numbers, count as 0.
     ///
     /// # Errors
@@ -128,12 +155,16 @@ impl Pipeline {
         for channel in 0..2 {
             self.hop[channel].copy_from_slice(hop[channel]);
         }
+        let is_watched = self.tap.as_mut().is_some_and(SpectrumTap::begin_hop);
         let heard = self.intake.take(&mut self.hop);
         self.is_settled = heard != Heard::Sound
             && !self.outlet.estimator.has_memory()
             && (heard == Heard::OldSilence || self.masker.is_settled());
         if self.is_settled {
             stems.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+            if let Some(tap) = &mut self.tap {
+                tap.end_hop();
+            }
             return Ok(());
         }
         self.intake.analyse_into(&self.hop, &mut self.coefs);
@@ -143,18 +174,22 @@ impl Pipeline {
             self.intake.write_planes_into(&self.coefs, self.masker.input_mut());
             self.masker.run()?;
             if !is_usable(self.output_kind, self.masker.output()) {
-                // It would remember for ever what led it astray.
+                // A diverged state does not recover by itself.
                 self.masker.reset();
                 self.masker.output_mut().fill(0.0);
             }
         }
         let output = is_needed.then(|| self.masker.output());
-        self.outlet.push(&self.hop, &mut self.coefs, output, stems);
+        let watcher = self.tap.as_mut().filter(|_| is_watched);
+        self.outlet.push(&self.hop, &mut self.coefs, output, stems, watcher);
+        if let Some(tap) = &mut self.tap {
+            tap.end_hop();
+        }
         Ok(())
     }
 
-    /// Whether nothing is left of what was heard, and the last hop cost nothing: as long as silence goes on, silence comes
-    /// out.
+    /// Whether earlier input has decayed completely and the last hop was not computed: as long as the input is silent, so is
+    /// the output.
     pub fn is_settled(&self) -> bool {
         self.is_settled
     }
@@ -171,7 +206,7 @@ impl Pipeline {
         self.is_settled = false;
     }
 
-    /// Forgets everything that was heard: as if new.
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Worker only.
@@ -180,6 +215,7 @@ impl Pipeline {
         self.masker.reset();
         self.outlet.reset();
         self.is_settled = false;
+        self.set_hop_idx(0);
     }
 }
 

@@ -1,14 +1,14 @@
 //! A pipeline at the host's sample rate, one job at a time.
 
 use crate::{
-    DenormalsAreZero, Pipeline, SeparatorError, Stereo,
+    DenormalsAreZero, Pipeline, SeparatorError, SpectrumFeed, Stereo,
     pipeline::sanitise,
     resampling::{Kernel, Resampler},
     schedule::Schedule,
 };
+use std::sync::Arc;
 
-/// Resamples the mix to the model's rate and the stems back, and sees to it that the stems sum to the mix at the
-/// host's rate too.
+/// Resamples the mix to the model's rate and the stems back, and makes the stems sum to the mix at the host's rate too.
 pub(crate) struct Stream {
     pipeline: Pipeline,
     schedule: Schedule,
@@ -59,12 +59,18 @@ impl Stream {
         &self.schedule
     }
 
+    /// Spectra go to `feed` from the job with this index on, timed from the start of the stream.
+    pub fn publish_spectra(&mut self, feed: Arc<SpectrumFeed>, job_idx: i64) {
+        self.pipeline.publish_spectra(feed, 0.0);
+        self.pipeline.set_hop_idx(job_idx);
+    }
+
     /// Nothing but silence follows: all slices of the song are in.
     pub fn end(&mut self) {
         self.pipeline.end();
     }
 
-    /// Whether nothing is left of what was heard: as long as silence goes in, silence comes out, and costs nothing.
+    /// Whether earlier input has decayed completely: as long as the input is silent, so is the output, at no cost.
     pub fn is_settled(&self) -> bool {
         let is_silent = |resampling: &Resampling| resampling.outward.is_silent();
         self.pipeline.is_settled() && self.resampling.as_ref().is_none_or(is_silent)
@@ -73,6 +79,7 @@ impl Stream {
     /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
     pub fn restart(&mut self, job_idx: i64) {
         self.pipeline.reset();
+        self.pipeline.set_hop_idx(job_idx);
         if let Some(resampling) = &mut self.resampling {
             resampling.inward.restart(&self.schedule, job_idx);
             resampling.outward.restart(&self.schedule, job_idx);
@@ -171,7 +178,7 @@ impl ResamplingOut {
         self.share_remainder(stems);
     }
 
-    /// What the resamplers took from the mix (most of it above 20 kHz) is shared out equally.
+    /// Splits what the resamplers removed from the mix (most of it above 20 kHz) equally between the stems.
     fn share_remainder(&mut self, stems: &mut [Stereo]) {
         let share = 1.0 / stems.len() as f32;
         for channel in 0..2 {
@@ -206,7 +213,7 @@ mod tests {
         (0..len).map(sample).collect()
     }
 
-    /// After a gap, so many jobs as the manifest says differ from those of a stream without one.
+    /// After a gap, as many jobs as the manifest says differ from those of a stream without one.
     #[test]
     fn preroll_is_what_a_gap_spoils() {
         let stft = |fft_len, hop_len| (Design::stft(fft_len, hop_len, 44_100.0), Timing::Whole);

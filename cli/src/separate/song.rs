@@ -81,7 +81,7 @@ pub fn separate(request: &Request, job: &Job, progress: &Progress) -> Result<Don
         // Ends both threads.
         drop((from_reader, outgoing));
         let (read, written) = (join(reading), join(writing));
-        // What went wrong first is what the others suffer from; an interruption is told as such.
+        // Report the first cause rather than what followed from it; an interruption goes first.
         interruption::check()?;
         let (notes, writers, num_samples) = (read?, written?, separated?);
         bar.finish_and_clear();
@@ -122,7 +122,7 @@ impl Cut {
     }
 }
 
-/// Decodes until the song or the wanted part is over, or nobody listens.
+/// Decodes until the song or the requested part is over, or the separator has stopped.
 fn read(mut reader: AudioReader, cut: Cut, to_separator: &SyncSender<Stereo>) -> Result<ReadNotes> {
     let mut position = 0;
     let end = cut.len.map_or(u64::MAX, |len| cut.start.saturating_add(len));
@@ -168,7 +168,7 @@ struct Outgoing<'a> {
     /// `[stem][channel][sample]`, of the wanted stems.
     waiting: Vec<Stereo>,
     sum: Stereo,
-    /// False if the writer has stopped: its error tells why.
+    /// False if the writer has stopped: its error says why.
     is_taken: bool,
 }
 

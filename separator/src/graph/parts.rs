@@ -36,10 +36,10 @@ struct Part {
     states: Vec<usize>,
 }
 
-/// What one slice brings into the parts, and what they make of it.
+/// One slice's input, output, and the values that parts hand on.
 pub(crate) struct SliceValues(Vec<Tensor<f32>>);
 
-/// What one part remembers of one stream.
+/// The recurrent states of one stream in one part.
 pub(crate) struct PartState {
     graph: Arc<Graph>,
     parts: Arc<GraphParts>,

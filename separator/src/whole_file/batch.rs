@@ -43,10 +43,10 @@ const BATCH_SAMPLES: usize = 8192;
 const MAX_JOBS: usize = 32;
 
 impl Batch {
-    pub fn new(graph: &Graph) -> Result<Box<Batch>, SeparatorError> {
+    pub fn new(graph: &Graph) -> Result<Batch, SeparatorError> {
         let num_jobs = (BATCH_SAMPLES / graph.plan().hop_len()).clamp(1, MAX_JOBS);
         let jobs = (0..num_jobs).map(|_| Job::new(graph)).collect::<Result<_, _>>()?;
-        Ok(Box::new(Batch { idx: 0, jobs, num_jobs: 0 }))
+        Ok(Batch { idx: 0, jobs, num_jobs: 0 })
     }
 
     pub fn is_full(&self) -> bool {
@@ -165,7 +165,7 @@ impl Exit {
             if job.is_settled {
                 hop_stems.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
             } else {
-                self.outlet.push(&job.hop, &mut job.coefs, Some(job.values.output()), hop_stems);
+                self.outlet.push(&job.hop, &mut job.coefs, Some(job.values.output()), hop_stems, None);
             }
             if let Some(resampling) = &mut self.resampling {
                 resampling.push(&job.mix, &job.hop_stems, &mut job.stems);

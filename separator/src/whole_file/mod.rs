@@ -78,10 +78,11 @@ impl FileSeparator {
     pub fn with_threads(pipeline: Pipeline, sample_rate_hz: f64, num_threads: usize) -> Result<Self, SeparatorError> {
         let graph = pipeline.graph().clone();
         let mut separator = FileSeparator::new(pipeline, sample_rate_hz);
-        if num_threads > 1 && graph.model().manifest.offline.is_none() {
-            if let Some(workers) = Workers::start(&graph, &separator.schedule, num_threads)? {
-                separator.work = Work::Workers(workers);
-            }
+        if num_threads > 1
+            && graph.model().manifest.offline.is_none()
+            && let Some(workers) = Workers::start(&graph, &separator.schedule, num_threads)?
+        {
+            separator.work = Work::Workers(workers);
         }
         Ok(separator)
     }

@@ -14,9 +14,9 @@ pub(super) struct Order {
 }
 
 struct Inner {
-    todo: VecDeque<Box<Batch>>,
+    todo: VecDeque<Batch>,
     /// In the order of the stream.
-    done: VecDeque<Box<Batch>>,
+    done: VecDeque<Batch>,
     /// `[stage]`, the index of the batch that may enter next, or is in it.
     turns: Vec<u64>,
     /// How often the network was reset because of an output that could not be used.
@@ -66,13 +66,13 @@ impl Order {
         self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn give(&self, batch: Box<Batch>) {
+    pub fn give(&self, batch: Batch) {
         self.lock().todo.push_back(batch);
         self.changed.notify_all();
     }
 
     /// The next batch to be computed; None when threads should stop.
-    pub fn next(&self) -> Option<Box<Batch>> {
+    pub fn next(&self) -> Option<Batch> {
         let mut inner = self.lock();
         loop {
             if !matches!(inner.end, End::NotYet) {
@@ -86,7 +86,7 @@ impl Order {
     }
 
     /// The next batch that is done. None if there is none yet and `can_wait` is false.
-    pub fn take_done(&self, can_wait: bool) -> Result<Option<Box<Batch>>, Failure> {
+    pub fn take_done(&self, can_wait: bool) -> Result<Option<Batch>, Failure> {
         let mut inner = self.lock();
         loop {
             if let Some(batch) = inner.done.pop_front() {
@@ -150,7 +150,7 @@ impl Order {
     }
 
     /// The batch has left the last stage.
-    pub fn finish(&self, batch: Box<Batch>) {
+    pub fn finish(&self, batch: Batch) {
         let mut inner = self.lock();
         *inner.turns.last_mut().expect("stages") += 1;
         inner.done.push_back(batch);

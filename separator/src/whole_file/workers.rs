@@ -17,8 +17,8 @@ pub(super) struct Workers {
     line: Arc<Line>,
     threads: Vec<JoinHandle<()>>,
     /// Being filled.
-    batch: Box<Batch>,
-    free: Vec<Box<Batch>>,
+    batch: Batch,
+    free: Vec<Batch>,
     num_given: u64,
     num_taken: u64,
 }
@@ -97,7 +97,7 @@ impl Workers {
         Ok(())
     }
 
-    fn submit(&mut self, next: Box<Batch>) {
+    fn submit(&mut self, next: Batch) {
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.idx = self.num_given;
         self.num_given += 1;
@@ -151,7 +151,7 @@ impl Line {
     }
 
     /// Takes a batch through all stages.
-    fn process(&self, mut batch: Box<Batch>) -> Result<Result<(), SeparatorError>, Interruption> {
+    fn process(&self, mut batch: Batch) -> Result<Result<(), SeparatorError>, Interruption> {
         let (idx, order) = (batch.idx, &self.order);
         order.enter(0, idx, None)?;
         lock(&self.entry).run(batch.jobs_mut());
@@ -161,7 +161,7 @@ impl Line {
         loop {
             match self.separate(&mut batch, num_through) {
                 Ok(Ok(None)) => break,
-                // It would remember for ever what led it astray.
+                // A diverged state does not recover by itself.
                 Ok(Ok(Some(job_idx))) => {
                     num_through = job_idx + 1;
                     let num_resets = order.reset(self.network_stages(), idx);
