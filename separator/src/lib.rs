@@ -42,6 +42,8 @@ pub use error::SeparatorError;
 pub use graph::{Graph, NetworkState};
 pub use latency::{LatencyPlan, latency_samples};
 pub use pipeline::Pipeline;
+#[doc(hidden)]
+pub use realtime::EndWorker;
 pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
 pub use stages::Wiener;
