@@ -4,7 +4,7 @@
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
 
 /// The model of whoever names none.
-pub const DEFAULT_MODEL: &str = "first";
+pub const DEFAULT_MODEL: &str = "mix";
 
 /// Environment variable with the name or the folder of a model; overrides the project's.
 pub const MODEL_VARIABLE: &str = "UNBRAID_MODEL";

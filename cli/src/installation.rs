@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
+use base::DEFAULT_MODEL;
 use models::Model;
 use separator::{Pipeline, RUNTIME_VARIABLE, Runtime};
-
-/// The model of whoever names none.
-const DEFAULT_MODEL: &str = "first";
 
 /// Model and runtime, loaded.
 pub struct Installation {

@@ -25,7 +25,7 @@ const AUTOMATION_WITH_MUSIC: &str = "With the music";
 const AUTOMATION_AT_ONCE: &str = "At once";
 
 /// The model of a new project.
-pub const DEFAULT_MODEL: &str = "first";
+pub use base::DEFAULT_MODEL;
 
 /// Parameters and persistent state of both plugins. IDs never change: projects are saved with them.
 #[derive(Params)]

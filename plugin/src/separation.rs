@@ -17,7 +17,7 @@ use std::{
 
 /// Tells the latency as long as no model can be read: that of the default model, so that nothing moves when it is
 /// installed at last.
-const DEFAULT_MANIFEST: &str = include_str!("../../models/first/manifest.toml");
+const DEFAULT_MANIFEST: &str = include_str!("../../models/mix/manifest.toml");
 
 /// A worker for this model and configuration, or, if anything is missing, none: then the mix passes through with the
 /// same latency, and `reporter` says what to do. Never panics.
@@ -158,7 +158,7 @@ mod tests {
         let dir = env::temp_dir().join(format!("unbraid-absurd-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         for slice_len in ["1000000000000", "9223372036854775807"] {
-            let text = DEFAULT_MANIFEST.replace("slice_len = 18060", &format!("slice_len = {slice_len}"));
+            let text = DEFAULT_MANIFEST.replace("slice_len = 3072", &format!("slice_len = {slice_len}"));
             assert_ne!(text, DEFAULT_MANIFEST);
             std::fs::write(dir.join(MANIFEST_FILE), text).unwrap();
             assert!(manifest_of(&dir).is_none(), "it makes no sense");
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_project_cannot_name_a_path() {
         let models_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
-        for name in [format!("{models_dir}/first"), "./first".to_owned(), "../models/first".to_owned()] {
+        for name in [format!("{models_dir}/mix"), "./mix".to_owned(), "../models/mix".to_owned()] {
             let error = find_model(&name).unwrap_err();
             assert!(matches!(error, ModelError::Name { .. }), "{error}");
         }

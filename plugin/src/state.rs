@@ -121,10 +121,12 @@ mod tests {
         for fields in [&[][..], &[("model", "42")], &[("model", "\"\"")], &[("model", "\"unfinished")]] {
             let mut state = state(&[], fields);
             filter_state(&mut state);
-            assert_eq!(state.fields[MODEL_FIELD], "\"first\"");
+            assert_eq!(state.fields[MODEL_FIELD], format!("\"{DEFAULT_MODEL}\""));
         }
-        let mut state = state(&[], &[("model", "\"mine\"")]);
-        filter_state(&mut state);
-        assert_eq!(state.fields[MODEL_FIELD], "\"mine\"");
+        for name in ["\"mine\"", "\"first\""] {
+            let mut state = state(&[], &[("model", name)]);
+            filter_state(&mut state);
+            assert_eq!(state.fields[MODEL_FIELD], name);
+        }
     }
 }

@@ -11,7 +11,7 @@ const BLOCK_LEN: usize = 512;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let repository = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let model = std::env::args().nth(1).map_or(repository.join("models/first"), PathBuf::from);
+    let model = std::env::args().nth(1).map_or(repository.join("models/mix"), PathBuf::from);
     let model = Model::load(&model)?;
     let library = find_runtime(&[repository.join("target/onnxruntime")])?;
     let config = EngineConfig { sample_rate_hz: 48_000.0, max_block_len: BLOCK_LEN };

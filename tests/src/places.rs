@@ -56,7 +56,7 @@ pub fn root() -> PathBuf {
 pub fn model() -> PathBuf {
     let path = match std::env::var_os(crate::isolated::MODEL_VARIABLE) {
         Some(path) => PathBuf::from(path),
-        None => root().join("models/first"),
+        None => root().join("models").join(base::DEFAULT_MODEL),
     };
     assert!(path.exists(), "{} is not there", path.display());
     path

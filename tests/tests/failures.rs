@@ -22,7 +22,7 @@ fn copy_of_bundle(test: &str) -> PathBuf {
     let dir = scratch_dir(test).join("bundle");
     copy_dir(places::clap().parent().expect("the plugin lies in a folder"), &dir);
     TestModel { design: Design::bark_262(), ..TestModel::identity() }
-        .write(&dir.join("models/first"))
+        .write(&dir.join("models/mix"))
         .expect("a model");
     dir
 }
@@ -107,14 +107,14 @@ fn without_a_model_the_mix_passes() {
     fs::remove_dir_all(dir.join("models")).expect("the bundle holds models");
     isolated("without_a_model_the_mix_passes", &[], || {
         the_mix_passes(&dir);
-        the_log_says(&["passes the mix through", "first"]);
+        the_log_says(&["passes the mix through", "'mix'"]);
     });
 }
 
 #[test]
 fn with_a_damaged_graph_the_mix_passes() {
     let dir = copy_of_bundle("with_a_damaged_graph_the_mix_passes");
-    let path = dir.join("models/first/model.onnx");
+    let path = dir.join("models/mix/model.onnx");
     let mut graph = fs::read(&path).expect("a graph");
     let middle = graph.len() / 2;
     graph[middle] ^= 1;
@@ -128,7 +128,7 @@ fn with_a_damaged_graph_the_mix_passes() {
 #[test]
 fn with_a_wrong_manifest_the_mix_passes() {
     let dir = copy_of_bundle("with_a_wrong_manifest_the_mix_passes");
-    let path = dir.join("models/first/manifest.toml");
+    let path = dir.join("models/mix/manifest.toml");
     let manifest = fs::read_to_string(&path).expect("a manifest");
     fs::write(&path, manifest.replace("num_coefs = 18640", "num_coefs = 18641")).expect("a manifest");
     isolated("with_a_wrong_manifest_the_mix_passes", &[], || {
@@ -140,7 +140,7 @@ fn with_a_wrong_manifest_the_mix_passes() {
 #[test]
 fn with_a_manifest_cut_short_the_mix_passes() {
     let dir = copy_of_bundle("with_a_manifest_cut_short_the_mix_passes");
-    let path = dir.join("models/first/manifest.toml");
+    let path = dir.join("models/mix/manifest.toml");
     let manifest = fs::read_to_string(&path).expect("a manifest");
     fs::write(&path, &manifest[..manifest.len() / 2]).expect("a manifest");
     isolated("with_a_manifest_cut_short_the_mix_passes", &[], || {

@@ -56,7 +56,7 @@ fn mutated_state(random: &mut Random) -> String {
             Some(format!(r#""{name}":{value}"#))
         })
         .collect();
-    let model = [r#""model":"\"first\"""#, r#""model":"17""#, r#""model":"\"../..\"""#, r#""x":"\"y\"""#, ""];
+    let model = [r#""model":"\"mix\"""#, r#""model":"17""#, r#""model":"\"../..\"""#, r#""x":"\"y\"""#, ""];
     format!(r#"{{"version":"9","params":{{{}}},"fields":{{{}}}}}"#, params.join(","), model[random.between(0, 4)])
 }
 
@@ -113,18 +113,19 @@ fn a_thousand_strange_states_make_no_strange_sound() {
 /// Two models with different latencies, by their names.
 fn two_models() -> [(&'static str, TestModel); 2] {
     let other = TestModel { design: Design::stft(2_048, 1_024, RATE), ..TestModel::identity() };
-    [("first", TestModel::identity()), ("other", other)]
+    [("mix", TestModel::identity()), ("other", other)]
 }
 
 const OTHER_MODEL: &str = r#"{"version":"","params":{},"fields":{"model":"\"other\""}}"#;
 const FIRST_MODEL: &str = r#"{"version":"","params":{},"fields":{"model":"\"first\""}}"#;
+const MIX_MODEL: &str = r#"{"version":"","params":{},"fields":{"model":"\"mix\""}}"#;
 
 /// A model of the same latency comes in while the music goes on: what was the vocals becomes the drums, without a gap.
 #[test]
 fn a_state_with_a_model_of_the_same_latency_needs_no_restart() {
     let test = "a_state_with_a_model_of_the_same_latency_needs_no_restart";
     let drums = TestModel::with_masks([0.0, 1.0, 0.0, 0.0]);
-    let clap = bundle_with_models(test, "clap", &[("first", TestModel::identity()), ("other", drums)]);
+    let clap = bundle_with_models(test, "clap", &[("mix", TestModel::identity()), ("other", drums)]);
     isolated(test, &[], || {
         let library = host::Library::load(&clap);
         let mut plugin = host::Plugin::new(&library, host::UNBRAID_MULTI_OUT);
@@ -153,6 +154,33 @@ fn a_state_with_a_model_of_the_same_latency_needs_no_restart() {
     });
 }
 
+/// Projects that were made with the default model of earlier versions go on with it.
+#[test]
+fn a_state_that_names_an_earlier_default_plays_that_model() {
+    let test = "a_state_that_names_an_earlier_default_plays_that_model";
+    let drums = TestModel::with_masks([0.0, 1.0, 0.0, 0.0]);
+    let clap = bundle_with_models(test, "clap", &[("mix", TestModel::identity()), ("first", drums)]);
+    isolated(test, &[], || {
+        let library = host::Library::load(&clap);
+        for (state, expected) in [(None, [true, false]), (Some(FIRST_MODEL), [false, true])] {
+            let mut plugin = host::Plugin::new(&library, host::UNBRAID_MULTI_OUT);
+            plugin.set_offline(true);
+            if let Some(state) = state {
+                assert!(plugin.load_state(&with_length(state.as_bytes())));
+            }
+            let mut processor = plugin.activate(RATE, 512);
+            let latency = plugin.latency();
+            let input = noise(latency + 20_000, 1);
+            let outputs = processor.render(&input, repeat(512), &[]);
+            let is_there = |port: usize| power_db(&excerpt(&outputs[port], latency..input[0].len())) > -40.0;
+            assert_eq!([1, 2].map(is_there), expected);
+            let saved = String::from_utf8_lossy(&plugin.save_state()).into_owned();
+            assert!(saved.contains(if state.is_some() { "first" } else { base::DEFAULT_MODEL }), "{saved}");
+            plugin.deactivate(processor);
+        }
+    });
+}
+
 /// Whether the plugin asks for a restart within a second; without one, that is long enough to say no.
 fn wants_restart(mut asked: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
@@ -175,7 +203,7 @@ fn clap_a_state_with_another_model_asks_for_a_restart() {
         plugin.set_offline(true);
         let processor = plugin.activate(RATE, 512);
         let first_latency = plugin.latency();
-        assert!(plugin.load_state(&with_length(FIRST_MODEL.as_bytes())));
+        assert!(plugin.load_state(&with_length(MIX_MODEL.as_bytes())));
         assert!(!wants_restart(|| plugin.idle()), "it is the model that runs");
         assert!(plugin.load_state(&with_length(OTHER_MODEL.as_bytes())));
         assert!(wants_restart(|| plugin.idle()), "another model");
@@ -203,7 +231,7 @@ fn vst3_a_state_with_another_model_asks_for_a_restart() {
         plugin.activate();
         let first_latency = plugin.latency();
         plugin.take_restart_flags();
-        assert!(plugin.load_state(FIRST_MODEL.as_bytes()));
+        assert!(plugin.load_state(MIX_MODEL.as_bytes()));
         assert!(!wants_restart(|| plugin.take_restart_flags() != 0), "it is the model that runs");
         assert!(plugin.load_state(OTHER_MODEL.as_bytes()));
         assert!(wants_restart(|| plugin.take_restart_flags() != 0), "another model");
