@@ -5,7 +5,7 @@ use crate::{
     reporter::{Activity, Reporter},
     separation,
 };
-use separator::{Engine, EngineState, EngineStatus, SeparatorError};
+use separator::{Engine, EngineState, EngineStatus, SeparatorError, SpectrumFeed};
 use std::{
     io,
     sync::{
@@ -80,6 +80,14 @@ impl EngineWatch {
     pub fn has_failed(&self) -> bool {
         // Asked now: the last look may be half a second old.
         matches!(self.watched.engine.status().state, EngineState::Failed(_))
+    }
+
+    /// The spectra of the stems go to `feed`, while somebody looks.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn publish_spectra(&self, feed: Arc<SpectrumFeed>) {
+        self.watched.engine.publish_spectra(feed);
     }
 
     /// Tells whether the host has activated the instance. While it has not, nothing wakes up for it.

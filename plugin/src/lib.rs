@@ -40,7 +40,7 @@ use nice_plug::prelude::*;
 use params::UnbraidParams;
 use processor::{Controls, Processor};
 use reporter::Reporter;
-use separator::{AudioSide, EngineConfig};
+use separator::{AudioSide, EngineConfig, SpectrumFeed};
 use std::{
     marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -59,6 +59,7 @@ pub struct Instance<V: Variant> {
     host: Option<HostHandle>,
     reporter: Reporter,
     meters: Arc<Meters>,
+    spectra: Arc<SpectrumFeed>,
     /// None before the first activation.
     processor: Option<Processor>,
     /// None if the mix passes through.
@@ -105,6 +106,7 @@ impl<V: Variant> Default for Instance<V> {
             host: None,
             reporter: Reporter::default(),
             meters: Arc::default(),
+            spectra: Arc::default(),
             processor: None,
             engine: None,
             started_with: None,
@@ -137,6 +139,9 @@ impl<V: Variant> Instance<V> {
                 // The old engine goes first, so that there are never two at work.
                 self.engine = None;
                 let (engine, audio_side) = separation::start(&model, &config, &self.reporter);
+                if let Some(engine) = &engine {
+                    engine.publish_spectra(self.spectra.clone());
+                }
                 (self.engine, self.started_with) = (engine, Some(config));
                 audio_side
             }
@@ -213,7 +218,12 @@ impl<V: Variant> Plugin for Instance<V> {
     }
 
     fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<UnbraidEditor> {
-        UnbraidEditor::new(self.params.clone(), self.reporter.board().clone(), self.meters.clone())
+        UnbraidEditor::new(
+            self.params.clone(),
+            self.reporter.board().clone(),
+            self.meters.clone(),
+            self.spectra.clone(),
+        )
     }
 
     fn filter_state(state: &mut PluginState) {

@@ -11,6 +11,7 @@ use nice_plug::{
     params::{Params, internals::ParamPtr},
     prelude::PluginState,
 };
+use separator::{SpectrumColumn, SpectrumFeed};
 use std::sync::{Arc, Mutex};
 use unbraid_plugin::{
     editor::{View, settings::SettingsFile, theme},
@@ -74,6 +75,7 @@ pub struct Bench {
     pub board: Arc<StatusBoard>,
     pub view: View,
     meters: Arc<Meters>,
+    spectra: Arc<SpectrumFeed>,
     host: Arc<Host>,
     ctx: Context,
     rasterizer: Rasterizer,
@@ -90,13 +92,15 @@ impl Bench {
         let params = Arc::new(UnbraidParams::default());
         let (board, meters) = (Arc::new(StatusBoard::default()), Arc::new(Meters::default()));
         let host = Arc::new(Host { params: params.clone(), heard: Mutex::default() });
-        let view = View::new(params.clone(), board.clone(), meters.clone(), SettingsFile::default());
+        let spectra = Arc::new(SpectrumFeed::default());
+        let view = View::new(params.clone(), board.clone(), meters.clone(), spectra.clone(), SettingsFile::default());
         view.touch().connect(GuiContext::new(host.clone()));
         let mut bench = Bench {
             params,
             board,
             view,
             meters,
+            spectra,
             host,
             ctx: Context::default(),
             rasterizer: Rasterizer::default(),
@@ -168,6 +172,21 @@ impl Bench {
         self.frames(1);
     }
 
+    /// Time goes on as these columns come.
+    pub fn hear(&mut self, columns: &[SpectrumColumn]) {
+        let (mut columns, mut ahead_s) = (columns.iter(), 0.0);
+        while columns.len() > 0 {
+            ahead_s += 1.0 / 30.0;
+            while ahead_s > 0.0
+                && let Some(column) = columns.next()
+            {
+                self.spectra.write(1, column);
+                ahead_s -= column.len_s;
+            }
+            self.frames(1);
+        }
+    }
+
     pub fn shift(&mut self, is_down: bool) {
         self.modifiers.shift = is_down;
         self.frame(vec![Event::ModifiersChanged(self.modifiers)]);
@@ -233,7 +252,14 @@ impl Bench {
 /// The middle of the fader of a stem, in a window of the usual size.
 pub fn fader_of(stem_idx: usize) -> Pos2 {
     let width = (theme::WINDOW_SIZE.x - 6.0 * theme::GAP) / 5.0;
-    pos2(theme::GAP + stem_idx as f32 * (width + theme::GAP) + width / 2.0 + 2.0, 170.0)
+    let y = 170.0 + theme::SPECTROGRAM_HEIGHT + theme::GAP;
+    pos2(theme::GAP + stem_idx as f32 * (width + theme::GAP) + width / 2.0 + 2.0, y)
+}
+
+/// The button beside the spectrogram that shows only this stem.
+pub fn shown_button_of(stem_idx: usize) -> Pos2 {
+    let top = 2.0 * theme::GAP + theme::HEADER_HEIGHT;
+    pos2(theme::GAP + 30.0, top + (stem_idx as f32 + 0.5) * theme::SPECTROGRAM_HEIGHT / 4.0)
 }
 
 /// The value below it.

@@ -1,6 +1,9 @@
 //! The editor looks as in the docs. `cargo xtask screenshots` draws the pictures anew.
 
-use crate::bench::{Bench, fader_of};
+use crate::{
+    bench::{Bench, fader_of, shown_button_of, solo_of},
+    song,
+};
 use image::RgbImage;
 use nice_plug::params::Param;
 use std::{env, path::PathBuf};
@@ -35,6 +38,7 @@ fn playing(scale: f32, is_light: bool) -> Bench {
     let (touch, drums) = (bench.view.touch().clone(), &bench.params.drums);
     touch.set_once(&drums.mute, Control::Mute(1), 1.0);
     touch.set_once(&bench.params.other.pan, Control::Pan(3), 0.3);
+    bench.hear(song::columns());
     bench.play([0.12, 0.0, 0.5, 0.3, 1.2]);
     bench
 }
@@ -56,6 +60,13 @@ fn difference(a: &RgbImage, b: &RgbImage) -> usize {
     };
     let num_different = a.pixels().zip(b.pixels()).filter(|&pair| differs(pair)).count();
     (1000 * num_different).div_ceil(a.pixels().len())
+}
+
+/// The part of a picture with the spectrogram.
+fn spectrogram(picture: &RgbImage) -> RgbImage {
+    let top = (2.0 * theme::GAP + theme::HEADER_HEIGHT) as u32;
+    let (left, width) = (130, picture.width() - 150);
+    image::imageops::crop_imm(picture, left, top, width, theme::SPECTROGRAM_HEIGHT as u32).to_image()
 }
 
 fn check(name: &str, picture: &RgbImage) {
@@ -114,11 +125,40 @@ fn small_and_in_trouble() {
     check("editor-trouble.png", &bench.picture());
 }
 
+/// The stems as they are, each in its colour.
+fn all_heard() -> Bench {
+    let bench = playing(1.0, false);
+    let (touch, drums) = (bench.view.touch().clone(), &bench.params.drums);
+    touch.set_once(&drums.mute, Control::Mute(1), 0.0);
+    bench
+}
+
+#[test]
+fn spectrogram_of_a_song() {
+    check("editor-spectrogram.png", &all_heard().picture());
+}
+
+#[test]
+fn a_stem_is_shown_alone_when_soloed_or_selected() {
+    let mut bench = all_heard();
+    let before = bench.picture();
+    bench.click(solo_of(0));
+    let soloed = spectrogram(&bench.picture());
+    bench.click(solo_of(0));
+    assert_eq!(difference(&spectrogram(&before), &spectrogram(&bench.picture())), 0);
+    bench.click(shown_button_of(0));
+    let selected = spectrogram(&bench.picture());
+    assert_eq!(difference(&soloed, &selected), 0);
+    assert!(difference(&spectrogram(&before), &selected) > 100);
+    bench.click(shown_button_of(0));
+    assert_eq!(difference(&spectrogram(&before), &spectrogram(&bench.picture())), 0);
+}
+
 #[test]
 fn a_moved_fader_is_a_different_picture() {
     let mut bench = playing(1.0, false);
     let before = bench.picture();
     assert_eq!(difference(&before, &bench.picture()), 0);
-    bench.drag_up(fader_of(1), 20);
+    bench.drag_up(fader_of(1), 60);
     assert!(difference(&before, &bench.picture()) > PIXEL_TOLERANCE);
 }

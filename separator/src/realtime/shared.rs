@@ -1,8 +1,9 @@
 //! What the threads know about each other: atomics, and one message that the audio thread never touches.
 
 use super::workers::Doorbell;
+use crate::SpectrumFeed;
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
@@ -83,6 +84,8 @@ pub(crate) struct LaneShared {
     pub is_fresh: AtomicBool,
     /// What the host does with the instance.
     pub activity: Arc<Activity>,
+    /// Where spectra go. Never touched by the audio thread.
+    pub spectra: OnceLock<Arc<SpectrumFeed>>,
     /// Nobody will take its stems any more.
     pub stop: AtomicBool,
     /// Test hook: the next job panics.
@@ -103,6 +106,7 @@ impl LaneShared {
             job_due_ns: AtomicI64::new(i64::MAX),
             is_fresh: AtomicBool::new(true),
             activity,
+            spectra: OnceLock::new(),
             stop: AtomicBool::new(false),
             kill: AtomicBool::new(false),
             job_delay_us: AtomicU64::new(0),
