@@ -130,9 +130,6 @@ pub struct GraphBuilder {
 
 impl GraphBuilder {
     /// Declares an f32 input.
-    ///
-    /// # Realtime
-    /// Not safe, like everything here: allocates.
     pub fn input(&mut self, name: &str, shape: &[i64]) -> Value {
         self.graph.input.push(value_info(name, shape));
         name.to_owned()
