@@ -3,7 +3,7 @@
 use crate::{
     DenormalsAreZero, Graph, Runtime, SeparatorError, Stereo,
     silence::Silence,
-    stages::{Analysis, Estimator, Masker, Planes, Slice, Synthesis, estimator_of, is_usable, masker_of},
+    stages::{Analysis, Estimator, Masker, Planes, Sensitivity, Slice, Synthesis, estimator_of, is_usable, masker_of},
 };
 use models::{Model, OutputKind};
 use slicqt::{Complex, Plan};
@@ -20,6 +20,9 @@ pub struct Pipeline {
     planes: Planes,
     masker: Box<dyn Masker>,
     estimator: Box<dyn Estimator>,
+    sensitivity: Sensitivity,
+    /// `[stem]`, of the next hop.
+    next_sensitivities: Vec<f32>,
     synthesis: Synthesis,
     output_kind: OutputKind,
     num_stems: usize,
@@ -63,6 +66,8 @@ impl Pipeline {
         let mut pipeline = Pipeline {
             analysis: Analysis::new(plan.clone(), timing),
             planes: Planes::new(manifest.input.kind, manifest.input.channels.clone()),
+            sensitivity: Sensitivity::new(plan, timing, num_stems, late_slices),
+            next_sensitivities: vec![0.0; num_stems],
             synthesis: Synthesis::new(plan.clone(), timing, num_stems, late_slices),
             output_kind: manifest.output.kind,
             num_stems,
@@ -123,6 +128,18 @@ impl Pipeline {
         self.analysis.num_later_slices()
     }
 
+    /// How much each stem takes of what it shares with others, `[stem]`, -1..=1, from the next hop on: below 0 its masks are
+    /// sharper, above 0 softer, at 0 what the network says. It acts on the slices whose middle lies in these hops.
+    ///
+    /// # Panics
+    /// If their number is not [`num_stems`](Self::num_stems).
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_sensitivities(&mut self, sensitivities: &[f32]) {
+        self.next_sensitivities.copy_from_slice(sensitivities);
+    }
+
     /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
     /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: what the
     /// network's output lacks to the mix is shared out equally, and the last stem is the mix less the others. Samples that
@@ -143,6 +160,7 @@ impl Pipeline {
             self.hop[channel].copy_from_slice(hop[channel]);
             sanitise(&mut self.hop[channel]);
         }
+        self.sensitivity.push(&self.next_sensitivities);
         let lasts = self.silence.lasts(&self.hop) && !self.estimator.has_memory();
         self.is_settled = lasts && (self.silence.is_old() || self.masker.is_settled());
         if self.is_settled {
@@ -170,7 +188,15 @@ impl Pipeline {
         self.estimator.push(slice);
         let estimator = &self.estimator;
         let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
-        self.synthesis.synthesise_into([&self.hop[0], &self.hop[1]], &mut estimate, stems);
+        let hop = [&self.hop[0][..], &self.hop[1]];
+        if self.sensitivity.is_neutral() {
+            self.synthesis.synthesise_into(hop, &mut estimate, stems);
+        } else {
+            self.sensitivity.take(&mut estimate);
+            let sensitivity = &self.sensitivity;
+            let mut bent = |stem, channel, coefs: &mut [_]| coefs.copy_from_slice(sensitivity.coefs(stem, channel));
+            self.synthesis.synthesise_into(hop, &mut bent, stems);
+        }
         Ok(())
     }
 
@@ -201,6 +227,7 @@ impl Pipeline {
         self.analysis.reset();
         self.masker.reset();
         self.estimator.reset();
+        self.sensitivity.reset();
         self.synthesis.reset();
         self.silence.reset();
         self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));

@@ -13,7 +13,7 @@ use nice_plug::{
 };
 use std::sync::{Arc, Mutex};
 use unbraid_plugin::{
-    editor::{View, settings::SettingsFile, theme},
+    editor::{View, settings::SettingsFile, strip::NUM_ROWS, theme},
     meters::{MeterWriter, Meters},
     params::UnbraidParams,
     reporter::StatusBoard,
@@ -251,9 +251,24 @@ pub fn solo_of(stem_idx: usize) -> Pos2 {
     row_of(stem_idx, 1) + egui::vec2(30.0, 0.0)
 }
 
-/// The middle of one of the three rows below the fader.
+/// Its sensitivity.
+pub fn sensitivity_of(stem_idx: usize) -> Pos2 {
+    row_of(stem_idx, 3)
+}
+
+/// The buttons A, B and Copy.
+pub fn comparison() -> [Pos2; 3] {
+    [-45.0, -13.0, 32.0].map(|x| row_of(4, 3) + egui::vec2(x, 0.0))
+}
+
+/// The button of the models.
+pub fn model_button() -> Pos2 {
+    pos2(theme::WINDOW_SIZE.x - 150.0, theme::GAP + theme::HEADER_HEIGHT / 2.0)
+}
+
+/// The middle of one of the rows below the fader.
 fn row_of(stem_idx: usize, row: usize) -> Pos2 {
     let bottom = theme::WINDOW_SIZE.y - theme::FOOTER_HEIGHT - 2.5 * theme::GAP;
-    let up = (2 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
+    let up = (NUM_ROWS - 1 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
     pos2(fader_of(stem_idx).x, bottom - up)
 }

@@ -25,16 +25,17 @@ fn playing(scale: f32, is_light: bool) -> Bench {
     bench.view.track_name = "Band bus".into();
     bench.board.update(|status| {
         status.activity = Activity::Running;
-        status.model = Some("first".into());
+        status.model = Some("mix".into());
         (status.load, status.late_hops) = (0.34, 0);
-        (status.latency_samples, status.sample_rate_hz) = (18_302, 44_100.0);
-        status.message = Some("Unbraid runs the model 'first'".into());
+        (status.latency_samples, status.sample_rate_hz) = (3_776, 44_100.0);
+        status.message = Some("Unbraid runs the model 'mix'".into());
     });
     set_gain(&bench.view.touch().clone(), &bench, 0, -12.0);
     set_gain(&bench.view.touch().clone(), &bench, 2, 2.5);
     let (touch, drums) = (bench.view.touch().clone(), &bench.params.drums);
     touch.set_once(&drums.mute, Control::Mute(1), 1.0);
     touch.set_once(&bench.params.other.pan, Control::Pan(3), 0.3);
+    touch.set_once(&bench.params.vocals.sensitivity, Control::Sensitivity(0), 0.35);
     bench.play([0.12, 0.0, 0.5, 0.3, 1.2]);
     bench
 }
@@ -106,7 +107,7 @@ fn small_and_in_trouble() {
         status.activity = Activity::PassingThrough;
         (status.load, status.late_hops, status.model) = (0.97, 12, None);
         status.message = Some(
-            "Unbraid passes the mix through: no model 'first' in /usr/lib/clap/Unbraid/models. Then switch the plugin off \
+            "Unbraid passes the mix through: no model 'mix' in /usr/lib/clap/Unbraid/models. Then switch the plugin off \
              and on again"
                 .into(),
         );
