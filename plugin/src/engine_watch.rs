@@ -6,7 +6,7 @@ use crate::{
     reporter::{Activity, Reporter},
     separation::{Lineup, tell_about_bouncing},
 };
-use separator::{Engine, EngineState, EngineStatus};
+use separator::{Engine, EngineState, EngineStatus, SpectrumFeed};
 use std::{
     io,
     sync::{
@@ -82,6 +82,14 @@ impl EngineWatch {
         // Asked now: the last look may be half a second old.
         let status = self.watched.engine.status();
         [Some(status.state), status.bouncing].into_iter().flatten().any(|state| matches!(state, EngineState::Failed(_)))
+    }
+
+    /// The spectra of the stems go to `feed`, while somebody looks.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn publish_spectra(&self, feed: Arc<SpectrumFeed>) {
+        self.watched.engine.publish_spectra(feed);
     }
 
     /// Tells whether the host has activated the instance. While it has not, nothing wakes up for it.

@@ -43,7 +43,7 @@ use params::UnbraidParams;
 use processor::{Controls, Processor};
 use reporter::Reporter;
 use separation::Lineup;
-use separator::{AudioSide, EngineConfig, LatencyPlan};
+use separator::{AudioSide, EngineConfig, LatencyPlan, SpectrumFeed};
 use std::{
     marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -62,6 +62,7 @@ pub struct Instance<V: Variant> {
     host: Option<HostHandle>,
     reporter: Reporter,
     meters: Arc<Meters>,
+    spectra: Arc<SpectrumFeed>,
     /// None before the first activation.
     processor: Option<Processor>,
     /// None if the mix passes through.
@@ -115,6 +116,7 @@ impl<V: Variant> Default for Instance<V> {
             host: None,
             reporter: Reporter::default(),
             meters: Arc::default(),
+            spectra: Arc::default(),
             processor: None,
             engine: None,
             started_with: None,
@@ -151,6 +153,9 @@ impl<V: Variant> Instance<V> {
                 // The old engine goes first, so that there are never two at work.
                 self.engine = None;
                 let (engine, audio_side) = separation::start(&lineup, &config, &self.reporter);
+                if let Some(engine) = &engine {
+                    engine.publish_spectra(self.spectra.clone());
+                }
                 (self.engine, self.started_with) = (engine, Some(lineup.plan().clone()));
                 audio_side
             }
@@ -237,7 +242,12 @@ impl<V: Variant> Plugin for Instance<V> {
     }
 
     fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<UnbraidEditor> {
-        UnbraidEditor::new(self.params.clone(), self.reporter.board().clone(), self.meters.clone())
+        UnbraidEditor::new(
+            self.params.clone(),
+            self.reporter.board().clone(),
+            self.meters.clone(),
+            self.spectra.clone(),
+        )
     }
 
     fn filter_state(state: &mut PluginState) {

@@ -200,6 +200,14 @@ impl MixControls {
         }
     }
 
+    /// `[stem]`, which stems mutes and solos let through.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn heard_stems(&self) -> [bool; 4] {
+        if self.is_bypassed { [true; 4] } else { heard(&self.stems) }
+    }
+
     /// The gains that follow. On a mono output pan does nothing: its one channel is what left and right have in common.
     ///
     /// # Realtime
@@ -215,11 +223,16 @@ impl MixControls {
 
 /// As long as any stem is soloed, those that are soloed are heard, muted or not; else those that are not muted. Neither
 /// moves a fader or the other, so that what was muted before a solo is muted after it.
-fn stem_gains(stems: &[StemControls; 4], is_mono: bool) -> [StereoGain; 4] {
+fn heard(stems: &[StemControls; 4]) -> [bool; 4] {
     let has_solo = stems.iter().any(|stem| stem.is_soloed);
-    stems.map(|stem| {
-        let is_heard = if has_solo { stem.is_soloed } else { !stem.is_muted };
-        if is_heard {
+    stems.map(|stem| if has_solo { stem.is_soloed } else { !stem.is_muted })
+}
+
+fn stem_gains(stems: &[StemControls; 4], is_mono: bool) -> [StereoGain; 4] {
+    let is_heard = heard(stems);
+    std::array::from_fn(|stem_idx| {
+        let stem = stems[stem_idx];
+        if is_heard[stem_idx] {
             StereoGain::panned(if is_mono { 0.0 } else { stem.pan }).scaled(stem.gain)
         } else {
             StereoGain::SILENCE

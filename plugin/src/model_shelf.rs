@@ -152,6 +152,8 @@ pub struct Shelf(Arc<Inner>);
 struct Inner {
     /// None: none at all, as in tests.
     dirs: Option<Vec<PathBuf>>,
+    /// Where the user's own go.
+    own_dir: Option<PathBuf>,
     models: Mutex<Arc<[ModelInfo]>>,
     is_being_scanned: AtomicBool,
 }
@@ -159,12 +161,18 @@ struct Inner {
 impl Shelf {
     /// The models that the plugin can play.
     pub fn installed() -> Self {
-        Shelf::of(model_dirs())
+        let own_dir = models::user_models_dir();
+        Shelf(Arc::new(Inner { dirs: Some(model_dirs()), own_dir, ..Inner::default() }))
     }
 
     /// Those in `dirs`.
     pub fn of(dirs: Vec<PathBuf>) -> Self {
         Shelf(Arc::new(Inner { dirs: Some(dirs), ..Inner::default() }))
+    }
+
+    /// The folder for models of the user's own, if the shelf has one.
+    pub fn own_dir(&self) -> Option<&Path> {
+        self.0.own_dir.as_deref()
     }
 
     /// What was found last.

@@ -231,10 +231,15 @@ fn what_is_heard_is_what_the_controls_say() {
     let (_engine, mut processor) = start(&model, RATE_HZ);
     let input = noise(processor.latency_samples() + 6_000, 4);
     let settled = processor.latency_samples() + RAMP_LEN;
-    let (_, raw) = run(&mut processor, &input, std::iter::repeat(512), &[], true, 2);
     let mut random = Random(5);
     for _ in 0..200 {
         let controls = random.controls();
+        // What the gains act on: stems with these sensitivities.
+        let stems = controls.stems.map(|stem| StemControls { sensitivity: stem.sensitivity, ..Default::default() });
+        let untouched = MixControls { stems, ..Default::default() };
+        processor.reset(untouched);
+        let changes = [(0, untouched, ControlSet::NONE)];
+        let (_, raw) = run(&mut processor, &input, std::iter::repeat(512), &changes, true, 2);
         processor.reset(controls);
         let changes = [(0, controls, ControlSet::NONE)];
         let (main, stems) = run(&mut processor, &input, std::iter::repeat(512), &changes, true, 2);

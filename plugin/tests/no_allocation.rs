@@ -1,13 +1,14 @@
 //! `process()` and `reset()` allocate nothing and free nothing, whatever the block sizes, controls and outputs.
 
 use separator::{
-    AudioSide, Engine, EngineConfig,
+    AudioSide, Engine, EngineConfig, SpectrumFeed,
     testing::{TestModel, runtime},
 };
-use std::sync::Arc;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 use unbraid_plugin::{
     meters::{MeterWriter, Meters},
@@ -92,13 +93,21 @@ fn with_an_engine() {
     let model = TestModel::identity().write(dir.path()).unwrap();
     for sample_rate_hz in [44_100.0, 96e3] {
         let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
-        let (_engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
-        assert_allocates_nothing(&mut Processor::new(
-            audio_side,
-            sample_rate_hz,
-            MAX_BLOCK_LEN,
-            MixControls::default(),
-        ));
+        let (engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
+        let mut processor = Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, MixControls::default());
+        // With the editor closed and with it open.
+        let (meters, spectra) = (Arc::new(Meters::default()), Arc::new(SpectrumFeed::default()));
+        engine.publish_spectra(spectra.clone());
+        processor.set_meter_writer(MeterWriter::new(meters.clone(), sample_rate_hz));
+        assert_allocates_nothing(&mut processor);
+        assert_eq!(spectra.num_written(), 0);
+        spectra.set_wanted(true);
+        let start = Instant::now();
+        while spectra.num_written() == 0 && start.elapsed() < Duration::from_secs(60) {
+            meters.read();
+            assert_allocates_nothing(&mut processor);
+        }
+        assert!(spectra.num_written() > 0, "{:?}", engine.status());
     }
 }
 

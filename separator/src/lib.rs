@@ -12,6 +12,8 @@
 //! All of them resample between the host's rate and the model's on one time grid ([`latency_samples`] is exact, in
 //! whole host samples, at every rate), and the stems of all of them sum to the mix.
 //!
+//! While somebody looks, a [`SpectrumFeed`] carries spectra of the stems from the worker to an editor.
+//!
 //! [`testing`] writes model folders with tiny graphs, so that tests need no trained network.
 #![warn(missing_docs)]
 #![allow(
@@ -32,6 +34,7 @@ mod resampling;
 mod runtime;
 mod schedule;
 mod silence;
+mod spectra;
 pub mod stages;
 mod stream;
 pub mod testing;
@@ -44,5 +47,6 @@ pub use latency::{LatencyPlan, latency_samples};
 pub use pipeline::Pipeline;
 pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
+pub use spectra::{LEVEL_STEP_DB, MIN_LEVEL_DB, NUM_LEVELS, NUM_ROWS, SpectrumColumn, SpectrumFeed, row_frequency_hz};
 pub use stages::Wiener;
 pub use whole_file::FileSeparator;

@@ -1,8 +1,10 @@
 //! One hop of the mix in, one hop of every stem out: the stages in their order.
 
 use crate::{
-    DenormalsAreZero, Graph, Runtime, SeparatorError, Stereo,
+    DenormalsAreZero, Graph, Runtime, SeparatorError, SpectrumFeed, Stereo,
+    realtime::stem_map,
     silence::Silence,
+    spectra::SpectrumTap,
     stages::{Analysis, Estimator, Masker, Planes, Sensitivity, Slice, Synthesis, estimator_of, is_usable, masker_of},
 };
 use models::{Model, OutputKind};
@@ -34,6 +36,8 @@ pub struct Pipeline {
     num_slices: usize,
     silence: Silence,
     is_settled: bool,
+    /// None: nobody will ever look.
+    tap: Option<SpectrumTap>,
 }
 
 impl Pipeline {
@@ -76,12 +80,35 @@ impl Pipeline {
             num_slices: 0,
             silence: Silence::default(),
             is_settled: false,
+            tap: None,
             masker,
             estimator,
             graph: graph.clone(),
         };
         pipeline.silence = Silence::new(pipeline.preroll_hops(), plan.hop_len(), manifest.sample_rate_hz);
         Ok(pipeline)
+    }
+
+    /// From now on spectra of the stems go to `feed` while somebody looks, timed from `origin_s`, where the stream
+    /// begins.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn publish_spectra(&mut self, feed: Arc<SpectrumFeed>, origin_s: f64) {
+        let manifest = &self.graph.model().manifest;
+        let late_slices = self.masker.delay_slices() + self.estimator.delay_slices();
+        let (timing, rate_hz) = (manifest.transform.timing, f64::from(manifest.sample_rate_hz));
+        let stem_map = stem_map(&manifest.stems);
+        let mut tap = SpectrumTap::new(feed, self.plan().clone(), rate_hz, timing, late_slices, stem_map);
+        tap.restart(origin_s, 0);
+        self.tap = Some(tap);
+    }
+
+    /// The next hop is the one with this index: see [`reset`](Self::reset).
+    pub(crate) fn set_hop_idx(&mut self, hop_idx: i64) {
+        if let Some(tap) = &mut self.tap {
+            tap.restart(tap.origin_s(), hop_idx);
+        }
     }
 
     /// The graph that it runs.
@@ -161,10 +188,14 @@ impl Pipeline {
             sanitise(&mut self.hop[channel]);
         }
         self.sensitivity.push(&self.next_sensitivities);
+        let is_watched = self.tap.as_mut().is_some_and(SpectrumTap::begin_hop);
         let lasts = self.silence.lasts(&self.hop) && !self.estimator.has_memory();
         self.is_settled = lasts && (self.silence.is_old() || self.masker.is_settled());
         if self.is_settled {
             stems.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+            if let Some(tap) = &mut self.tap {
+                tap.end_hop();
+            }
             return Ok(());
         }
         self.coefs.rotate_left(1);
@@ -186,16 +217,31 @@ impl Pipeline {
         let is_answered = is_needed && self.num_slices > self.masker.delay_slices();
         let slice = is_answered.then_some(Slice { mix: &self.coefs[0], output: self.masker.output() });
         self.estimator.push(slice);
-        let estimator = &self.estimator;
-        let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
-        let hop = [&self.hop[0][..], &self.hop[1]];
-        if self.sensitivity.is_neutral() {
-            self.synthesis.synthesise_into(hop, &mut estimate, stems);
-        } else {
+        let (estimator, tap) = (&self.estimator, &mut self.tap);
+        let is_bent = !self.sensitivity.is_neutral();
+        if is_bent {
+            let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
             self.sensitivity.take(&mut estimate);
-            let sensitivity = &self.sensitivity;
-            let mut bent = |stem, channel, coefs: &mut [_]| coefs.copy_from_slice(sensitivity.coefs(stem, channel));
-            self.synthesis.synthesise_into(hop, &mut bent, stems);
+        }
+        let sensitivity = &self.sensitivity;
+        let mut estimate = |stem, channel, coefs: &mut [_]| {
+            if is_bent {
+                coefs.copy_from_slice(sensitivity.coefs(stem, channel));
+            } else {
+                estimator.estimate_into(slice, stem, channel, coefs);
+            }
+            if let Some(tap) = tap {
+                tap.add_stem(stem, channel, coefs);
+            }
+        };
+        self.synthesis.synthesise_into([&self.hop[0], &self.hop[1]], &mut estimate, stems);
+        if is_watched {
+            // The synthesis needs no estimate of the last stem.
+            self.synthesis
+                .with_scratch(|coefs| (0..2).for_each(|channel| estimate(self.num_stems - 1, channel, coefs)));
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.end_hop();
         }
         Ok(())
     }
@@ -233,6 +279,7 @@ impl Pipeline {
         self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));
         self.num_slices = 0;
         self.is_settled = false;
+        self.set_hop_idx(0);
     }
 }
 

@@ -1,11 +1,12 @@
 //! A pipeline at the host's sample rate, one job at a time.
 
 use crate::{
-    DenormalsAreZero, Pipeline, SeparatorError, Stereo,
+    DenormalsAreZero, Pipeline, SeparatorError, SpectrumFeed, Stereo,
     pipeline::sanitise,
     resampling::{Kernel, Resampler},
     schedule::Schedule,
 };
+use std::sync::Arc;
 
 /// Resamples the mix to the model's rate and the stems back, and sees to it that the stems sum to the mix at the
 /// host's rate too.
@@ -44,6 +45,12 @@ impl Stream {
         &self.schedule
     }
 
+    /// Spectra go to `feed` from the job with this index on, timed from the start of the stream.
+    pub fn publish_spectra(&mut self, feed: Arc<SpectrumFeed>, job_idx: i64) {
+        self.pipeline.publish_spectra(feed, 0.0);
+        self.pipeline.set_hop_idx(job_idx);
+    }
+
     /// Nothing but silence follows: all slices of the song are in.
     pub fn end(&mut self) {
         self.pipeline.end();
@@ -63,6 +70,7 @@ impl Stream {
     /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
     pub fn restart(&mut self, job_idx: i64) {
         self.pipeline.reset();
+        self.pipeline.set_hop_idx(job_idx);
         if let Some(resampling) = &mut self.resampling {
             resampling.restart(&self.schedule, job_idx);
         }

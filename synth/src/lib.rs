@@ -4,6 +4,7 @@
 //! - [`run`] is the whole program `synth`: it plans songs, renders them on several threads, and writes song folders.
 //! - [`compose`] makes a song of a seed; [`midi`] makes one of a MIDI file and a SoundFont.
 //! - [`vocals`] cuts phrases out of recordings of singing and fits them to key and beat of a song.
+//! - `recorded` plays drums on folders of hits, by drummers' performances too, and bass lines on recorded notes.
 //! - [`mastering`] turns raw stems into a mix, with [`Limiter`], which is for everybody: the stems that it limits
 //!   still sum to the mix.
 //! - [`measure`] tells how songs sound without anybody listening.
@@ -23,6 +24,7 @@ pub mod midi;
 mod patch;
 mod plan;
 mod raw_song;
+mod recorded;
 mod reverb;
 mod run;
 mod seed;

@@ -13,6 +13,9 @@ const LEVELS_DB: [f64; 4] = [0.0, -2.5, -1.5, -1.0];
 /// Levels differ by up to this from song to song.
 const SPREAD_DB: f64 = 4.5;
 
+/// Highest sample of a single stem; full scale is 1.
+const HIGHEST: f32 = 0.99;
+
 /// What was done to the mix, for `song.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Mastering {
@@ -55,6 +58,13 @@ pub fn master(song: &mut RawSong, song_seed: u64, rate: f64) -> Mastering {
         song.stems.iter_mut().for_each(|stem| scale(stem, gain_db));
         gains_db.iter_mut().flatten().for_each(|gain| *gain += gain_db);
         Limiter::new(limiter, rate).limit(&mut song.stems);
+        // Where stems cancel each other, the mix stays below the ceiling and a stem does not; files would clip it.
+        let stem_peak = song.stems.iter().flatten().flatten().fold(0.0f32, |peak, x| peak.max(x.abs()));
+        if stem_peak > HIGHEST {
+            let gain_db = 20.0 * f64::from(HIGHEST / stem_peak).log10();
+            song.stems.iter_mut().for_each(|stem| scale(stem, gain_db));
+            gains_db.iter_mut().flatten().for_each(|gain| *gain += gain_db);
+        }
     }
     Mastering { gains_db, limited_db: over_db.max(0.0), ceiling: limiter.ceiling }
 }
@@ -148,7 +158,7 @@ impl Treatment {
 
 /// Brings loud stretches down: the gain is (level / active level)^-`amount` above the active level. Attack 5 ms,
 /// release 120 ms.
-fn compress(stem: &mut Stereo, amount: f64, rate: f64) {
+pub fn compress(stem: &mut Stereo, amount: f64, rate: f64) {
     let threshold = active_power(stem);
     let [attack, release] = [0.005, 0.12].map(|time_s: f64| 1.0 - (-1.0 / (time_s * rate)).exp());
     let mut power = 0.0;
@@ -174,4 +184,24 @@ fn mix_peak(stems: &[Stereo; 4]) -> f32 {
     let num_samples = stems[0][0].len();
     let mix = |channel: usize, i: usize| stems.iter().map(|stem| stem[channel][i]).sum::<f32>().abs();
     (0..num_samples).fold(0.0, |peak, i| peak.max(mix(0, i)).max(mix(1, i)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tone::silence;
+
+    #[test]
+    fn stems_that_cancel_each_other_are_not_clipped() {
+        for song_seed in 0..20 {
+            let tone = |gain: f32| -> Stereo {
+                std::array::from_fn(|_| (0..44_100).map(|i| gain * (i as f32 * 0.05).sin()).collect())
+            };
+            let mut song = RawSong { stems: [silence(44_100), tone(0.9), silence(44_100), tone(-0.8)] };
+            let mastering = master(&mut song, song_seed, 44_100.0);
+            let peak = song.stems.iter().flatten().flatten().fold(0.0f32, |peak, x| peak.max(x.abs()));
+            assert!(peak <= HIGHEST + 1e-6, "seed {song_seed}: {peak}");
+            assert!(mix_peak(&song.stems) <= mastering.ceiling + 1e-4);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::compose::Score;
 use crate::midi::{Arrangement, Bank, MidiSong};
+use crate::recorded::Library;
 use crate::run::Options;
 use crate::{seed, vocals};
 use anyhow::{Context, Result, bail};
@@ -30,13 +31,14 @@ pub enum Kind {
 }
 
 /// Raised whenever the same seed sounds different.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Plans songs until they last as long as asked for. MIDI files that cannot be read are told to `complain`.
 pub fn plan(
     options: &Options,
     banks: &[Bank],
     recordings: &[vocals::Recording],
+    library: &Library,
     complain: &mut dyn FnMut(String),
 ) -> Result<Vec<PlannedSong>> {
     let target_s = options.hours * 3600.0;
@@ -44,6 +46,9 @@ pub fn plan(
     sources.update(format!("{VERSION} {} {}", options.seed, options.max_seconds));
     banks.iter().for_each(|bank| sources.update(&bank.sha256));
     recordings.iter().for_each(|recording| sources.update(recording.path.to_string_lossy().as_bytes()));
+    if !library.is_empty() {
+        sources.update(library.digest());
+    }
     let digest = |song_seed: u64, more: &str| {
         let digest = sources.clone().chain_update(song_seed.to_le_bytes()).chain_update(more).finalize();
         hex::encode(&digest[..8])
@@ -56,7 +61,8 @@ pub fn plan(
         let song_idx = planned.len();
         let song_seed = seed::of_song(options.seed, song_idx);
         let song = if files.is_empty() {
-            let score = Score::random(options.max_seconds, song_seed);
+            let drummers_tempo = library.groove(song_seed).map(|groove| groove.beats_per_minute);
+            let score = Score::random(options.max_seconds, song_seed, drummers_tempo);
             let seconds = score.duration_s();
             let name = format!("composed-{song_idx:04}");
             let digest = digest(song_seed, "composed");
@@ -103,7 +109,8 @@ fn read_midi(dirs: &[PathBuf], complain: &mut dyn FnMut(String)) -> Result<Vec<A
     Ok(files)
 }
 
-fn find_midi(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// MIDI files below `path`, in no order.
+pub fn find_midi(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if path.is_dir() {
         for entry in std::fs::read_dir(path)? {
             find_midi(&entry?.path(), found)?;

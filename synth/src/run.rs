@@ -7,6 +7,7 @@ use crate::measure::{self, Table};
 use crate::midi::{self, Bank, PACKAGES};
 use crate::plan::{Kind, PlannedSong, plan};
 use crate::raw_song::{RawSong, SAMPLE_RATE_HZ, VOCALS};
+use crate::recorded::{self, Library};
 use crate::vocals::{self, Backing, Recording};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -32,6 +33,8 @@ use std::thread;
       the same, sung by the vocals of these folders
   cargo xtask synth --out target/midi --hours 2 --midi data/midi --soundfont /usr/share/sounds/sf2/FluidR3_GM.sf2
       MIDI files on random instruments; without --soundfont, on all that Debian's packages have installed
+  cargo xtask synth --out target/groove --hours 1 --kits data/kits --bass data/bass --groove data/midi/groove
+      composed songs with drummers' performances on recorded drums, and recorded bass notes
   cargo xtask synth --measure data/stems/train
       level, silence and spectrum of the stems of real songs, to compare with")]
 pub struct Options {
@@ -47,12 +50,28 @@ pub struct Options {
     /// Compose songs, also the default where there is no --midi
     #[arg(long, conflicts_with = "midi")]
     pub compose: bool,
-    /// SoundFont (sf2) that plays MIDI files; several: each stem draws one; default: those that are installed
+    /// SoundFont (sf2) that plays MIDI files, or most of the parts of composed songs; several: each stem or part draws one;
+    /// default for MIDI files: those that are installed
     #[arg(long, value_name = "FILE")]
     pub soundfont: Vec<PathBuf>,
     /// Folder of singing: song folders with a vocals stem, or recordings; may be given several times
     #[arg(long, value_name = "DIR")]
     pub vocals: Vec<PathBuf>,
+    /// Folder of drum hits: kits with folders kick, snare, hat, tom, cymbal, perc (and loop); may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub kits: Vec<PathBuf>,
+    /// Folder of bass notes, files <MIDI note>_<velocity>, or of such folders; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub bass: Vec<PathBuf>,
+    /// Folder of MIDI files of drums alone, from which composed songs have their drums; may be given several times
+    #[arg(long, value_name = "DIR", conflicts_with = "midi")]
+    pub groove: Vec<PathBuf>,
+    /// How often drums are played on --kits and bass lines on --bass, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.8)]
+    pub recorded_share: f64,
+    /// How often a composed song has a drummer of --groove, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.5)]
+    pub groove_share: f64,
     /// Other seed, other songs
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -98,15 +117,21 @@ pub fn run(options: &Options) -> Result<Summary> {
         "--max-seconds: expected 5 to 3600, found {}",
         options.max_seconds
     );
+    for (option, share) in [("--recorded-share", options.recorded_share), ("--groove-share", options.groove_share)] {
+        ensure!((0.0..=1.0).contains(&share), "{option}: expected 0 to 1, found {share}");
+    }
     std::fs::create_dir_all(out).with_context(|| format!("--out {}: could not create it", out.display()))?;
     let mut num_bad = 0;
     let mut complain = |text: String| {
         eprintln!("{text}");
         num_bad += 1;
     };
-    let banks = if options.midi.is_empty() { Vec::new() } else { open_banks(&options.soundfont, &mut complain)? };
+    let needs_banks = !options.midi.is_empty() || !options.soundfont.is_empty();
+    let banks = if needs_banks { open_banks(&options.soundfont, &mut complain)? } else { Vec::new() };
     let recordings = vocals::find(&options.vocals)?;
-    let songs = plan(options, &banks, &recordings, &mut complain)?;
+    let library = recorded::open(&options.kits, &options.bass, &options.groove)?;
+    let library = Library { recorded_share: options.recorded_share, groove_share: options.groove_share, ..library };
+    let songs = plan(options, &banks, &recordings, &library, &mut complain)?;
     folder::remove_parts(out);
 
     let mut work = Vec::new();
@@ -120,7 +145,7 @@ pub fn run(options: &Options) -> Result<Summary> {
     }
     let num_kept = songs.len() - work.len();
     let bar = progress(&songs, &work, num_kept);
-    let studio = Studio { options, banks: &banks, recordings: &recordings };
+    let studio = Studio { options, banks: &banks, recordings: &recordings, library: &library };
     let next = AtomicUsize::new(0);
     let results = Mutex::new((&mut done, &mut complain, None::<anyhow::Error>));
     let num_jobs = options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
@@ -201,14 +226,16 @@ struct Studio<'a> {
     options: &'a Options,
     banks: &'a [Bank],
     recordings: &'a [Recording],
+    library: &'a Library,
 }
 
 impl Studio<'_> {
     fn render(&self, song: &PlannedSong, complain: impl FnMut(String)) -> Result<(RawSong, SongJson)> {
         let rate = f64::from(SAMPLE_RATE_HZ);
+        let band = self.library.band(song.seed, matches!(song.kind, Kind::Composed(_)), rate)?;
         let (mut raw, backing, mut about, source, mut licences) = match &song.kind {
             Kind::Composed(score) => {
-                let raw = compose::play(score, song.seed, rate);
+                let raw = compose::play(score, song.seed, &band, self.banks, rate)?;
                 let sung = score.sections().iter().filter(|section| section.has_vocals);
                 let windows_s: Vec<Range<f64>> =
                     sung.map(|s| score.time_s(s.first_beat())..score.time_s(s.end_beat())).collect();
@@ -218,11 +245,16 @@ impl Studio<'_> {
                     windows_s,
                     num_samples: raw.stems[VOCALS][0].len(),
                 };
-                let about = json!({ "kind": "composed", "beats_per_minute": score.beats_per_minute() });
-                (raw, backing, about, "composed and synthesized by Unbraid".to_string(), vec!["CC0-1.0".to_string()])
+                let banks: Vec<Value> =
+                    self.banks.iter().map(|bank| json!({ "file": bank.path, "sha256": bank.sha256 })).collect();
+                let mut licences = vec!["CC0-1.0".to_string()];
+                licences.extend((!banks.is_empty()).then(|| "those of the SoundFonts".to_string()));
+                let about =
+                    json!({ "kind": "composed", "beats_per_minute": score.beats_per_minute(), "soundfonts": banks });
+                (raw, backing, about, "composed and synthesized by Unbraid".to_string(), licences)
             }
             Kind::Midi(file, arrangement) => {
-                let raw = midi::play(file, arrangement, self.banks, song.seed)?;
+                let raw = midi::play(file, arrangement, self.banks, &band, song.seed)?;
                 let banks: Vec<Value> = arrangement
                     .banks_used(self.banks)
                     .iter()
@@ -248,6 +280,17 @@ impl Studio<'_> {
                 (raw, backing, about, source, licences)
             }
         };
+        let sources = band.sources();
+        if !sources.is_empty() {
+            let name = |source: &recorded::Source| format!("{} ({})", source.name, source.licence);
+            licences.push(format!("drums and bass: {}", sources.iter().map(name).collect::<Vec<_>>().join(", ")));
+            about["recorded"] = json!({
+                "drums": band.kit.as_ref().map(|kit| kit.sources.iter().map(|s| &s.name).collect::<Vec<_>>()),
+                "loop": band.drum_loop.map(|drum_loop| &drum_loop.path),
+                "bass": band.bass.map(|bass| &bass.source.name),
+                "groove": band.groove.map(|groove| &groove.path),
+            });
+        }
         let mut note = "synthesized: for training, never for scores".to_string();
         if !self.recordings.is_empty() && !backing.windows_s.is_empty() {
             let (vocals, sung) = vocals::sing(self.recordings, &backing, song.seed, complain)?;

@@ -37,7 +37,7 @@ pub fn model_menu(view: &mut View, ui: &mut Ui, status: &Status, theme: &Theme) 
             if ui.button("Look for models again").on_hover_text(hint).clicked() {
                 shelf.rescan();
             }
-            if let Some(dir) = models::user_models_dir() {
+            if let Some(dir) = shelf.own_dir() {
                 let text = format!("Your own: {}", dir.display());
                 let label = egui::Label::new(RichText::new(text).font(theme::small_font()).color(theme.faint_text));
                 ui.add(label.truncate());
@@ -142,7 +142,8 @@ fn bouncing(
     ui.separator();
     let now = choice.other_for_bouncing().map_or("the model that plays", |id| &id.name);
     let mut chosen = None;
-    menu_button(ui, &format!("Bounce with {now}"), |ui| {
+    // egui draws an arrow of its own here.
+    let menu = ui.menu_button(format!("Bounce with {now}"), |ui| {
         ui.set_width(theme::MODEL_MENU_WIDTH);
         if ui.selectable_label(choice.other_for_bouncing().is_none(), "The model that plays").clicked() {
             chosen = Some(ModelChoice { bouncing: None, ..choice.clone() });
@@ -155,8 +156,8 @@ fn bouncing(
                 ui.close();
             }
         }
-    })
-    .on_hover_text("For offline renders. The latency is that of the slower of the two");
+    });
+    menu.response.on_hover_text("For offline renders. The latency is that of the slower of the two");
     if let Some(problem) = &status.bouncing_problem {
         ui.label(RichText::new(problem).font(theme::small_font()).color(theme.warning));
     }

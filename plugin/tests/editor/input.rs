@@ -1,10 +1,9 @@
 //! What the host hears of mouse and keyboard.
 
-use crate::bench::{Bench, Heard, comparison, fader_of, model_button, mute_of, sensitivity_of, solo_of, value_of};
+use crate::bench::{Bench, Heard, comparison, fader_of, mute_of, sensitivity_of, solo_of, value_of};
 use egui::{Key, PointerButton, vec2};
 use nice_plug::params::Param;
 use separator::testing::TestModel;
-use std::time::{Duration, Instant};
 use unbraid_plugin::{
     editor::presets::PRESETS,
     gestures::GestureWatch,
@@ -341,15 +340,9 @@ fn a_model_is_chosen_in_the_menu_that_finds_new_ones() {
     let model = TestModel::identity().write(&dir.path().join("aaa")).unwrap();
     let mut bench = Bench::new(1.0);
     bench.view.shelf = Shelf::of(vec![dir.path().to_owned()]);
-    bench.click(model_button());
-    let start = Instant::now();
-    while bench.view.shelf.models().is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the menu looks for models");
-        bench.frames(1);
-    }
-    bench.frames(3);
-    // The first entry, below the note that the model of the project is missing.
-    bench.click(model_button() + vec2(-60.0, 70.0));
+    bench.open_model_menu();
+    let entry = bench.text_with("aaa").expect("the entry of the model");
+    bench.click(entry);
     bench.frames(2);
     let choice = bench.params.models.get();
     assert_eq!(choice.playing.name, "aaa");

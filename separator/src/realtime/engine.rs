@@ -11,7 +11,7 @@ use super::{
     worker_lane::{WorkerEnds, WorkerLane},
 };
 use crate::{
-    Pipeline, Runtime, SeparatorError,
+    Pipeline, Runtime, SeparatorError, SpectrumFeed,
     latency::{LatencyPlan, preroll_jobs, schedule_of},
     stream::Stream,
 };
@@ -94,6 +94,8 @@ struct Control {
     bouncing: Option<Arc<LaneShared>>,
     /// Late hops of lanes that are gone.
     late_hops: u64,
+    /// Where all lanes publish their spectra.
+    spectra: Option<Arc<SpectrumFeed>>,
 }
 
 impl Engine {
@@ -134,8 +136,15 @@ impl Engine {
         let shared = ends.shared.clone();
         let (rings, to_audio, from_audio) = LaneRings::new();
         let audio_side = AudioSide::new(&plan, Box::new(lane), rings);
-        let control =
-            Control { to_audio, from_audio, heard: shared.clone(), chosen: shared, bouncing: None, late_hops: 0 };
+        let control = Control {
+            to_audio,
+            from_audio,
+            heard: shared.clone(),
+            chosen: shared,
+            bouncing: None,
+            late_hops: 0,
+            spectra: None,
+        };
         let engine = Engine { pool, plan, control: Arc::new(Mutex::new(control)) };
         engine.load(runtime.into(), model, ends, |_| ())?;
         Ok((engine, audio_side))
@@ -165,6 +174,9 @@ impl Engine {
                 control.chosen.stop.store(true, Ordering::Release);
             }
             control.chosen = ends.shared.clone();
+            if let Some(feed) = &control.spectra {
+                let _ = ends.shared.spectra.set(feed.clone());
+            }
         }
         let (mut lane, shared) = (Some(Box::new(lane)), ends.shared.clone());
         self.load(runtime.into(), model, ends, move |control| {
@@ -209,6 +221,7 @@ impl Engine {
             control.tidy();
             control.to_audio.push(Arrival::Bouncing(lane)).map_err(|_| SeparatorError::Busy)?;
             let shared = load.as_ref().map(|(ends, _)| ends.shared.clone());
+            // Its spectra are not published: the feed takes those of the newest lane, and that is to be the one that plays.
             if let Some(old) = std::mem::replace(&mut control.bouncing, shared) {
                 old.stop.store(true, Ordering::Release);
             }
@@ -284,6 +297,19 @@ impl Engine {
             load: f32::from_bits(heard.load.load(Ordering::Relaxed)),
             is_overdue: now_ns().saturating_sub(heard.job_due_ns.load(Ordering::Relaxed)) > OVERDUE_NS,
         }
+    }
+
+    /// From now on the spectra of the stems go to `feed`, while somebody looks. Once for an engine.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn publish_spectra(&self, feed: Arc<SpectrumFeed>) {
+        let mut control = lock(&self.control);
+        for lane in [&control.heard, &control.chosen] {
+            // The one may be the other, and has it then.
+            let _ = lane.spectra.set(feed.clone());
+        }
+        control.spectra = Some(feed);
     }
 
     /// Tells whether the plugin is activated. While no instance is, no thread of ours wakes up.

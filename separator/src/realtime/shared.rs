@@ -1,7 +1,8 @@
 //! What the threads know about each other: atomics, and one message that the audio thread never touches.
 
+use crate::SpectrumFeed;
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct LaneShared {
     pub job_due_ns: AtomicI64,
     /// Whether the lane may have work: its plugin is activated.
     pub is_active: AtomicBool,
+    /// Where spectra go. Never touched by the audio thread.
+    pub spectra: OnceLock<Arc<SpectrumFeed>>,
     /// Nobody will take its stems any more.
     pub stop: AtomicBool,
     /// Test hook: the next job panics.
@@ -57,6 +60,7 @@ impl LaneShared {
             load: AtomicU32::new(0),
             job_due_ns: AtomicI64::new(i64::MAX),
             is_active: AtomicBool::new(true),
+            spectra: OnceLock::new(),
             stop: AtomicBool::new(false),
             kill: AtomicBool::new(false),
             job_delay_us: AtomicU64::new(0),

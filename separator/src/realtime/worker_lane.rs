@@ -49,6 +49,7 @@ pub(crate) struct WorkerLane {
     /// No job comes before that in real time. In bursts one may, but then the audio thread waits, and wakes us.
     next_job_ns: i64,
     is_settled: bool,
+    publishes_spectra: bool,
 }
 
 impl WorkerLane {
@@ -68,6 +69,7 @@ impl WorkerLane {
             last_job_ns: now_ns(),
             next_job_ns: 0,
             is_settled: false,
+            publishes_spectra: false,
         }
     }
 
@@ -106,6 +108,12 @@ impl WorkerLane {
         obey_test_hooks(&shared);
         job.has_stems = false;
         if shared.is_wanted(job.epoch, self.stream.schedule().stems_end(job.idx)) {
+            if !self.publishes_spectra
+                && let Some(feed) = shared.spectra.get()
+            {
+                self.publishes_spectra = true;
+                self.stream.publish_spectra(feed.clone(), job.idx);
+            }
             if self.next != Some((job.epoch, job.idx)) {
                 self.stream.restart(job.idx);
                 let is_start = job.idx == 0 && !job.begins_in_music;

@@ -87,6 +87,11 @@ impl Synthesis {
         }
     }
 
+    /// Lends out its buffer of coefficients, which holds nothing from hop to hop.
+    pub(crate) fn with_scratch(&mut self, use_it: impl FnOnce(&mut [Complex<f32>])) {
+        use_it(&mut self.coefs);
+    }
+
     /// Forgets what it has heard.
     ///
     /// # Realtime

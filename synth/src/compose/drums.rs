@@ -1,10 +1,14 @@
 //! Drum patterns on a grid of sixteenths, two bars long, with fills before a section ends.
 
-use super::score::Score;
+use super::score::{Score, Section};
 use crate::kit::{Kit, Piece};
+use crate::recorded::{Band, Drum, Groove, Stroke};
+use crate::seed;
 use crate::tone::{Stereo, add_sound, silence};
+use anyhow::Result;
 use rand::Rng;
 use rand::seq::IndexedRandom;
+use std::ops::Range;
 
 /// Steps of a bar.
 const BAR_LEN: usize = 16;
@@ -28,21 +32,88 @@ const KICKS: [&[usize]; 10] = [
     &[0, 6],
 ];
 
-/// Plays the drums. Returns them, and when kicks sound, in s.
-pub fn play(score: &Score, kit: &Kit, num_samples: usize, rate: f64, rng: &mut impl Rng) -> (Stereo, Vec<f64>) {
+/// Plays the drums, on the band's kit or else on `kit`. Returns them, and when kicks sound, in s.
+///
+/// # Errors
+/// A loop cannot be read.
+pub fn play(
+    score: &Score,
+    kit: &Kit,
+    band: &Band<'_>,
+    num_samples: usize,
+    rate: f64,
+    song_seed: u64,
+    rng: &mut impl Rng,
+) -> Result<(Stereo, Vec<f64>)> {
+    let mut strokes = composed(score, rng);
+    let mut own_rng = seed::rng(song_seed, "recorded/drums");
+    if let Some(groove) = band.groove {
+        strokes = performed(score, groove, &band.fills, &mut own_rng);
+    }
+    let is_full = |section: &&Section| section.drums == 2;
+    let full_s = score.sections().iter().filter(is_full);
+    let full_s: Vec<Range<f64>> =
+        full_s.map(|section| score.time_s(section.first_beat())..score.time_s(section.end_beat())).collect();
+    if band.drum_loop.is_some() {
+        strokes.retain(|stroke| !full_s.iter().any(|stretch| stretch.contains(&stroke.time_s)));
+    }
+    let mut out = match &band.kit {
+        Some(kit) => {
+            strokes.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+            kit.play(&strokes, num_samples, rate, &mut own_rng)
+        }
+        None => {
+            let mut out = silence(num_samples);
+            for (stroke_idx, stroke) in strokes.iter().enumerate() {
+                let sound = kit.sound(stroke.drum.synthesized(), stroke_idx + 1);
+                add_sound(&mut out, sound, (stroke.time_s * rate) as usize, stroke.velocity as f32);
+            }
+            out
+        }
+    };
+    if let Some(drum_loop) = band.drum_loop {
+        drum_loop.play(&mut out, &full_s, score.beat_s(), rate)?;
+    }
+    let kicks = strokes.iter().filter(|stroke| stroke.drum == Drum::Kick);
+    let mut kicks_s: Vec<f64> = kicks.map(|stroke| stroke.time_s).collect();
+    kicks_s.sort_by(f64::total_cmp);
+    Ok((out, kicks_s))
+}
+
+/// The bars of a performance, one after the other where there are drums; the last bar of a section may be a fill.
+fn performed(score: &Score, groove: &Groove, fills: &[&Groove], rng: &mut impl Rng) -> Vec<Stroke> {
+    let mut strokes = Vec::new();
+    let mut next_bar = rng.random_range(0..groove.bars.len());
+    let fill_share = if fills.is_empty() { 0.0 } else { 0.5 };
+    for section in score.sections().iter().filter(|section| section.drums > 0) {
+        let has_fill = section.drums == 2 && rng.random_bool(fill_share);
+        // Reduced: the top without kick and snare, or these without the top.
+        let keeps_top = rng.random_bool(0.5);
+        for bar in 0..section.num_bars {
+            let fill = fills.choose(rng).filter(|_| has_fill && bar + 1 == section.num_bars);
+            let played = match fill.and_then(|fill| fill.bars.last()) {
+                Some(fill) => fill,
+                None => &groove.bars[next_bar % groove.bars.len()],
+            };
+            next_bar += 1;
+            for stroke in played.iter().filter(|stroke| section.drums == 2 || stroke.drum.is_top() == keeps_top) {
+                let beat = section.first_beat() + 4.0 * bar as f64 + stroke.time_s;
+                // Before the first bar there is nothing.
+                strokes.push(Stroke { time_s: (beat * score.beat_s()).max(0.0), ..*stroke });
+            }
+        }
+    }
+    strokes
+}
+
+/// Strokes by patterns, in the order in which they were thought of.
+fn composed(score: &Score, rng: &mut impl Rng) -> Vec<Stroke> {
     let (full, reduced) = patterns(rng);
-    let mut out = silence(num_samples);
-    let mut kicks_s = Vec::new();
-    let mut take = 0;
+    let mut strokes = Vec::new();
     let hold_back_s = if rng.random_bool(0.5) { 0.006 } else { 0.0 };
     let mut stroke = |piece: Piece, beat: f64, velocity: f64, rng: &mut dyn rand::RngCore| {
         let late_s = if piece == Piece::Kick { 0.0 } else { hold_back_s * rng.random::<f64>() };
-        let time_s = score.time_s(beat) + late_s;
-        take += 1;
-        add_sound(&mut out, kit.sound(piece, take), (time_s * rate) as usize, velocity as f32);
-        if piece == Piece::Kick {
-            kicks_s.push(time_s);
-        }
+        strokes.push(Stroke { time_s: score.time_s(beat) + late_s, drum: piece.into(), velocity });
     };
     for section in score.sections().iter().filter(|section| section.drums > 0) {
         if section.drums == 2 && rng.random_bool(0.6) {
@@ -70,8 +141,7 @@ pub fn play(score: &Score, kit: &Kit, num_samples: usize, rate: f64, rng: &mut i
             }
         }
     }
-    kicks_s.sort_by(f64::total_cmp);
-    (out, kicks_s)
+    strokes
 }
 
 type Pattern = Vec<(Piece, Line)>;

@@ -7,30 +7,58 @@ mod tonal;
 pub use score::{Score, Section};
 
 use crate::kit::Kit;
+use crate::measure::active_power;
+use crate::midi::{self, Bank};
 use crate::patch::{Note, Patch};
 use crate::raw_song::RawSong;
+use crate::recorded::{Band, Groove};
 use crate::tone::{Noise, Stereo, add_sound, add_tone, silence};
 use crate::voice::{NUM_VOWELS, Syllable, sing};
 use crate::{Biquad, seed};
+use anyhow::Result;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+/// Share of parts that a SoundFont plays where there is one.
+const SOUND_FONT_SHARE: f64 = 0.6;
+
 /// Plays a score: drums, bass and other; vocals are left silent, for [`sing_lead`] or for somebody's recordings.
+///
+/// With SoundFonts, most of the other parts are played on them.
+///
+/// # Errors
+/// A recorded sound cannot be read, or a SoundFont not be played.
 ///
 /// # Realtime
 /// Not safe: allocates, and takes seconds.
-pub fn play(score: &Score, song_seed: u64, rate: f64) -> RawSong {
+pub fn play(score: &Score, song_seed: u64, band: &Band<'_>, banks: &[Bank], rate: f64) -> Result<RawSong> {
     let mut rng = seed::rng(song_seed, "compose/play");
     let num_samples = (score.duration_s() * rate) as usize;
     let mut noise = Noise(rng.random());
     let kit = Kit::random(&mut rng, rate);
-    let (drums, kicks_s) = drums::play(score, &kit, num_samples, rate, &mut rng);
+    let (drums, kicks_s) = drums::play(score, &kit, band, num_samples, rate, song_seed, &mut rng)?;
+    let patch = Patch::bass(&mut rng);
+    let kick_steps = band.groove.map(Groove::kick_steps).filter(|steps| !steps.is_empty() && rng.random_bool(0.6));
+    let line = tonal::bass(score, kick_steps.as_deref(), &mut rng);
     let mut bass = silence(num_samples);
-    Patch::bass(&mut rng).play(&mut bass, rate, &tonal::bass(score, &mut rng), 0.5, &mut noise);
+    match band.bass {
+        Some(set) => bass = set.play(&line, num_samples, rate, &mut seed::rng(song_seed, "recorded/bass"))?,
+        None => patch.play(&mut bass, rate, &line, 0.5, &mut noise),
+    }
     let mut other = silence(num_samples);
+    let mut part_rng = seed::rng(song_seed, "compose/soundfont");
     for part in tonal::parts(score, &mut rng) {
         let mut sound = silence(num_samples);
         part.patch.play(&mut sound, rate, &part.notes, part.level, &mut noise);
+        if let Some(bank) = banks.choose(&mut part_rng).filter(|_| part_rng.random_bool(SOUND_FONT_SHARE)) {
+            let program = *part.programs.choose(&mut part_rng).unwrap_or(&0);
+            let has_room = part_rng.random_bool(0.5);
+            let power = active_power(&sound);
+            sound = midi::play_notes(bank, program, &part.notes, has_room, num_samples)?;
+            // As loud as the synthesizer would have been.
+            let gain = (power / active_power(&sound).max(1e-12)).sqrt() as f32;
+            sound.iter_mut().flatten().for_each(|x| *x *= gain);
+        }
         if part.echo > 0.0 {
             echo(&mut sound, score.beat_s() * 0.75, part.echo, rate);
         }
@@ -44,7 +72,7 @@ pub fn play(score: &Score, song_seed: u64, rate: f64) -> RawSong {
             duck(&mut bass, &kicks_s, depth, release_s, rate);
         }
     }
-    RawSong { stems: [silence(num_samples), drums, bass, other] }
+    Ok(RawSong { stems: [silence(num_samples), drums, bass, other] })
 }
 
 /// A synthetic voice on a melody of the song's key, where the form has singing.

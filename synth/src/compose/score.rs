@@ -77,8 +77,8 @@ const TAIL_S: f64 = 2.0;
 
 impl Score {
     /// Draws a score of half of `max_s` to about `max_s` seconds; cheap, so that the length of a song is known before it
-    /// is rendered.
-    pub fn random(max_s: f64, song_seed: u64) -> Score {
+    /// is rendered. With a drummer it has the drummer's tempo, and no swing but his.
+    pub fn random(max_s: f64, song_seed: u64, drummers_tempo: Option<f64>) -> Score {
         let mut rng = seed::rng(song_seed, "compose/score");
         let is_minor = rng.random_bool(0.65);
         let progressions: &[&[i32]] = if is_minor { &MINOR_PROGRESSIONS } else { &MAJOR_PROGRESSIONS };
@@ -88,6 +88,10 @@ impl Score {
         }
         let beats_per_minute = rng.random_range(80.0..150.0f64).round();
         let swing = if rng.random_bool(0.35) { rng.random_range(0.05..0.4) } else { 0.0 };
+        let (beats_per_minute, swing) = match drummers_tempo {
+            Some(tempo) => (tempo * seed::rng(song_seed, "compose/tempo").random_range(0.9..1.1), 0.0),
+            None => (beats_per_minute, swing),
+        };
         let target_s = max_s * rng.random_range(0.5..1.0);
         let mut sections = Vec::new();
         let mut first_bar = 0;

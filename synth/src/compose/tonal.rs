@@ -19,9 +19,17 @@ enum BassTone {
 /// The lowest note of a bass: 35 Hz is MIDI note 25.2.
 const LOWEST_BASS: f64 = 25.2;
 
-/// The bass line of the song.
-pub fn bass(score: &Score, rng: &mut impl Rng) -> Vec<Note> {
-    let lines = [line(rng), line(rng)];
+/// The bass line of the song; with `kick_steps`, sixteenths of a bar, most of it follows the kick drum.
+pub fn bass(score: &Score, kick_steps: Option<&[usize]>, rng: &mut impl Rng) -> Vec<Note> {
+    let mut lines = [line(rng), line(rng)];
+    if let Some(steps) = kick_steps {
+        let ends = steps.iter().skip(1).copied().chain([16]);
+        let length = rng.random_range(0.4..1.0);
+        let turn = *[BassTone::Fifth, BassTone::Octave, BassTone::Root].choose(rng).unwrap_or(&BassTone::Root);
+        let tone = |step: usize| if step >= 12 { turn } else { BassTone::Root };
+        lines[0] =
+            steps.iter().zip(ends).map(|(step, end)| (*step, (end - step) as f64 * length, tone(*step))).collect();
+    }
     // Between 35 and 100 Hz (note 43.3): the roots of one octave, and the octave that they begin in.
     let lowest = LOWEST_BASS + rng.random_range(0.0..7.0);
     let mut notes = Vec::new();
@@ -78,9 +86,19 @@ fn line(rng: &mut impl Rng) -> BassLine {
     }
 }
 
+/// Organs, accordion, driven guitars, strings, choirs, pianos held down: what sounds on.
+const PAD_PROGRAMS: &[u8] = &[0, 1, 4, 5, 16, 17, 18, 19, 21, 27, 29, 30, 30, 44, 48, 49, 50, 52, 61, 89, 91];
+/// Pianos, harpsichord, mallets, guitars, harp: what is struck or plucked.
+const PLUCK_PROGRAMS: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 24, 24, 25, 25, 26, 27, 28, 29, 30, 45, 46, 105];
+/// Guitars, violin, brass, reeds, flutes, harmonica, synthesizers: what plays tunes.
+const LEAD_PROGRAMS: &[u8] =
+    &[0, 4, 11, 18, 22, 26, 27, 29, 30, 30, 40, 56, 59, 60, 64, 65, 66, 68, 71, 73, 75, 80, 81];
+
 /// Notes that one patch plays.
 pub struct Part {
     pub patch: Patch,
+    /// Programs of General MIDI that may play it instead.
+    pub programs: &'static [u8],
     pub notes: Vec<Note>,
     pub level: f64,
     /// Level of an echo after three sixteenths; 0: none.
@@ -144,14 +162,14 @@ pub fn parts(score: &Score, rng: &mut impl Rng) -> Vec<Part> {
                 }
             }
         }
-        let patch = match kind {
-            (0, 0 | 1) => Patch::pad(rng),
-            (0 | 1, _) => Patch::pluck(rng),
-            _ => Patch::lead(rng),
+        let (patch, programs) = match kind {
+            (0, 0 | 1) => (Patch::pad(rng), PAD_PROGRAMS),
+            (0 | 1, _) => (Patch::pluck(rng), PLUCK_PROGRAMS),
+            _ => (Patch::lead(rng), LEAD_PROGRAMS),
         };
         let level = rng.random_range(0.06..0.18) * if part_idx == 0 { 0.7 } else { 1.0 };
         let echo = if part_idx > 0 && rng.random_bool(0.4) { rng.random_range(0.1..0.35) } else { 0.0 };
-        parts.push(Part { patch, notes, level, echo });
+        parts.push(Part { patch, programs, notes, level, echo });
     }
     parts
 }

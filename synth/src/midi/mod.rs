@@ -8,5 +8,5 @@ mod soundfont;
 
 pub use notes::MidiSong;
 pub use render::{Arrangement, play};
-pub use routing::stem_of;
-pub use soundfont::{Bank, PACKAGES, find_installed};
+pub use routing::{PERCUSSION, stem_of};
+pub use soundfont::{Bank, PACKAGES, find_installed, play_notes};

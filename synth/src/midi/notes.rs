@@ -43,6 +43,8 @@ pub struct MidiSong {
     pub notes: Vec<ChannelNote>,
     /// Mean tempo.
     pub beats_per_minute: f64,
+    /// The first one of the file: beats per bar, and the note that is a beat (4: a quarter).
+    pub time_signature: Option<(u8, u32)>,
     /// End of the last note in s.
     pub duration_s: f64,
     /// Pitch class of the tonic, of the relative major's in minor, guessed from the notes.
@@ -93,6 +95,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<MidiSong> {
     ticks.sort_by_key(|(at, _)| *at);
     let mut clock = Clock::new(smf.header.timing)?;
     let mut events = Vec::new();
+    let mut time_signature = None;
     let mut notes: Vec<ChannelNote> = Vec::new();
     let mut programs = [0u8; 16];
     // `[channel][key]` indices of notes that sound.
@@ -104,6 +107,10 @@ fn parse(bytes: &[u8], path: &Path) -> Result<MidiSong> {
             TrackEventKind::Midi { channel, message } => (channel.as_int(), message),
             TrackEventKind::Meta(MetaMessage::Tempo(us_per_beat)) => {
                 clock.us_per_beat = f64::from(us_per_beat.as_int()).max(1.0);
+                continue;
+            }
+            TrackEventKind::Meta(MetaMessage::TimeSignature(num_beats, power, ..)) => {
+                time_signature = time_signature.or(Some((num_beats, 1 << power.min(6))));
                 continue;
             }
             _ => continue,
@@ -148,7 +155,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<MidiSong> {
     let major_tonic = major_tonic_of(&pitch_classes(pitched.map(|note| &note.note)));
     let beats_per_minute = clock.mean_beats_per_minute();
     let sha256 = hex::encode(Sha256::digest(bytes));
-    Ok(MidiSong { path: path.into(), sha256, events, notes, beats_per_minute, duration_s, major_tonic })
+    Ok(MidiSong { path: path.into(), sha256, events, notes, beats_per_minute, time_signature, duration_s, major_tonic })
 }
 
 /// From ticks to seconds.

@@ -6,6 +6,7 @@ use super::soundfont::Bank;
 use crate::kit::{Kit, Piece};
 use crate::patch::{Note, Patch};
 use crate::raw_song::{BASS, DRUMS, OTHER, RawSong};
+use crate::recorded::{Band, Drum, Stroke};
 use crate::seed;
 use crate::tone::{Noise, Stereo, add_sound, silence};
 use anyhow::{Context, Result};
@@ -92,24 +93,35 @@ impl Arrangement {
     }
 }
 
-/// Plays the song: drums, bass and other; vocals are left silent.
+/// Plays the song: drums, bass and other; vocals are left silent. What `band` has is played on that.
 ///
 /// # Errors
-/// The SoundFont cannot be played.
+/// The SoundFont cannot be played, or a recorded sound not be read.
 ///
 /// # Panics
 /// If there is no SoundFont.
 ///
 /// # Realtime
 /// Not safe: takes seconds.
-pub fn play(song: &MidiSong, arrangement: &Arrangement, banks: &[Bank], song_seed: u64) -> Result<RawSong> {
+pub fn play(
+    song: &MidiSong,
+    arrangement: &Arrangement,
+    banks: &[Bank],
+    band: &Band<'_>,
+    song_seed: u64,
+) -> Result<RawSong> {
     let mut rng = seed::rng(song_seed, "midi/play");
     let rate = f64::from(RATE);
     let num_samples = (arrangement.duration_s() * rate) as usize;
     let mut stems = [const { [Vec::new(), Vec::new()] }; 4];
     stems.iter_mut().for_each(|stem| *stem = silence(num_samples));
     for stem_idx in [DRUMS, BASS, OTHER] {
-        if !song.has_stem(stem_idx) || (stem_idx == BASS && arrangement.has_electronic_bass) {
+        let is_played_elsewhere = match stem_idx {
+            DRUMS => band.kit.is_some(),
+            BASS => band.bass.is_some() || arrangement.has_electronic_bass,
+            _ => false,
+        };
+        if !song.has_stem(stem_idx) || is_played_elsewhere {
             continue;
         }
         let bank = &banks[arrangement.bank_idx(stem_idx, banks.len())];
@@ -131,13 +143,26 @@ pub fn play(song: &MidiSong, arrangement: &Arrangement, banks: &[Bank], song_see
     let (kit, patch) = (Kit::random(&mut rng, rate), Patch::bass(&mut rng));
     let mut noise = Noise(rng.random());
     let kick_level = rng.random_range(0.15..0.4);
-    if arrangement.has_electronic_kick {
+    if let Some(kit) = &band.kit {
+        let own = song.notes.iter().filter(|note| note.stem() == DRUMS);
+        let in_excerpt = own.filter(|note| arrangement.excerpt_s.contains(&note.note.start_s));
+        let strokes = in_excerpt.map(|note| Stroke {
+            time_s: arrangement.time_s(note.note.start_s),
+            drum: Drum::of_note(note.channel, note.note.key as u8),
+            velocity: note.note.velocity,
+        });
+        let strokes: Vec<Stroke> = strokes.collect();
+        stems[DRUMS] = kit.play(&strokes, num_samples, rate, &mut seed::rng(song_seed, "recorded/drums"));
+    } else if arrangement.has_electronic_kick {
         for (take, note) in notes(DRUMS, &|key| KICK_KEYS.contains(&key)).iter().enumerate() {
             let gain = kick_level * note.velocity as f32;
             add_sound(&mut stems[DRUMS], kit.sound(Piece::Kick, take), (note.start_s * rate) as usize, gain);
         }
     }
-    if arrangement.has_electronic_bass {
+    if let Some(bass) = band.bass {
+        let line = notes(BASS, &|_| true);
+        stems[BASS] = bass.play(&line, num_samples, rate, &mut seed::rng(song_seed, "recorded/bass"))?;
+    } else if arrangement.has_electronic_bass {
         let mut line = notes(BASS, &|_| true);
         lower(&mut line);
         patch.play(&mut stems[BASS], rate, &line, 0.3, &mut noise);

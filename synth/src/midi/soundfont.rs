@@ -1,7 +1,10 @@
 //! SoundFonts: where Debian puts them, and how they are opened.
 
+use crate::patch::Note;
+use crate::raw_song::SAMPLE_RATE_HZ;
+use crate::tone::{Stereo, silence};
 use anyhow::{Context, Result, bail};
-use rustysynth::{SoundFont, SoundFontError};
+use rustysynth::{SoundFont, SoundFontError, Synthesizer, SynthesizerSettings};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -62,6 +65,43 @@ impl Bank {
         kits.sort_unstable();
         kits
     }
+}
+
+/// Plays notes on one program of a SoundFont, at whatever level that gives.
+///
+/// # Errors
+/// The SoundFont cannot be played.
+///
+/// # Realtime
+/// Not safe: takes seconds.
+pub fn play_notes(bank: &Bank, program: u8, notes: &[Note], has_room: bool, num_samples: usize) -> Result<Stereo> {
+    let mut settings = SynthesizerSettings::new(SAMPLE_RATE_HZ as i32);
+    settings.enable_reverb_and_chorus = has_room;
+    settings.maximum_polyphony = 96;
+    let mut synthesizer = Synthesizer::new(&bank.sounds, &settings)?;
+    synthesizer.process_midi_message(0, 0xc0, i32::from(program), 0);
+    let place = |time_s: f64| ((time_s.max(0.0) * f64::from(SAMPLE_RATE_HZ)) as usize).min(num_samples);
+    // (sample, note on, key, velocity): where one ends and the next begins, the end comes first.
+    let mut events: Vec<(usize, bool, i32, i32)> = Vec::with_capacity(2 * notes.len());
+    for note in notes {
+        let (key, velocity) =
+            (note.key.round().clamp(0.0, 127.0) as i32, (127.0 * note.velocity).clamp(1.0, 127.0) as i32);
+        events.push((place(note.start_s), true, key, velocity));
+        events.push((place(note.start_s + note.duration_s), false, key, 0));
+    }
+    events.sort_unstable();
+    let mut out = silence(num_samples);
+    let [left, right] = &mut out;
+    let mut at = 0;
+    for (due, is_start, key, velocity) in events {
+        if due > at {
+            synthesizer.render(&mut left[at..due], &mut right[at..due]);
+            at = due;
+        }
+        synthesizer.process_midi_message(0, if is_start { 0x90 } else { 0x80 }, key, velocity);
+    }
+    synthesizer.render(&mut left[at..], &mut right[at..]);
+    Ok(out)
 }
 
 /// The sf2 files where Debian's packages put them, each once.
