@@ -116,7 +116,7 @@ fn entry(ui: &mut Ui, model: &ModelInfo, is_chosen: bool, status: &Status, theme
         (Some(obstacle), _) => append(obstacle, theme::small_font(), theme.warning),
         (None, Ok(manifest)) => {
             if model.is_non_commercial() {
-                append("Non-commercial use only ", theme::small_font(), theme.warning);
+                append("Non-commercial: ", theme::small_font(), theme.warning);
             }
             append(&manifest.licence, theme::small_font(), theme.faint_text);
             if let Some(scores) = model.scores() {
