@@ -2,7 +2,7 @@
 
 use crate::Stereo;
 use crate::lag_products::LagProducts;
-use crate::scores::{Layout, Scores, Window};
+use crate::scores::{Scores, SourceLayout, Window};
 
 /// Sizes of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Config {
 /// assert!((windows[0].sdr_db - 20.0).abs() < 1.0);
 /// ```
 pub struct BssEval {
-    layout: Layout,
+    layout: SourceLayout,
     lag_products: LagProducts,
     /// `[signal][sample]`: channels of the true stems, then those of the estimates; the window being filled.
     window: Vec<Vec<f32>>,
@@ -68,7 +68,7 @@ impl BssEval {
         let Config { num_sources, num_sets, window_len, filter_len } = config;
         assert!(num_sources > 0 && filter_len > 0, "a measurement needs stems and taps: {config:?}");
         assert!(window_len >= filter_len, "windows must not be shorter than filters: {config:?}");
-        let layout = Layout { num_sources, num_sets, window_len, filter_len };
+        let layout = SourceLayout { num_sources, num_sets, window_len, filter_len };
         let num_signals = layout.num_signals();
         BssEval {
             lag_products: LagProducts::new(2 * num_sources, num_signals, filter_len),
