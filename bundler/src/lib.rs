@@ -6,6 +6,7 @@
 //!     "target/release".as_ref(),
 //!     "target/onnxruntime/libunbraid_onnxruntime.so".as_ref(),
 //!     "models".as_ref(),
+//!     "the licences of all crates",
 //!     "target/bundled".as_ref(),
 //! )?;
 //! println!("copy {} to ~/.vst3", bundles.vst3.display());
@@ -21,20 +22,22 @@
 //!     x86_64-linux/Unbraid.so
 //!     Resources/libunbraid_onnxruntime.so, models/, licences/
 //! cli/                            runs from anywhere
-//!     unbraid
+//!     unbraid, unbraid-play, unbraid-standalone
 //!     libunbraid_onnxruntime.so, models/, licences/
 //! ```
 //! [`Platform`] tells what differs elsewhere. Each of the three is written beside its place and then moved there, so
-//! that a host never loads half of one.
+//! that a host never loads half of one. [`install`] copies the plugins to where hosts look.
 #![warn(missing_docs)]
 
 mod error;
 mod folder;
+mod install;
 mod licences;
 mod platform;
 mod resources;
 
 pub use error::BundleError;
+pub use install::{PluginFolders, install};
 pub use platform::Platform;
 
 use folder::replace_folder;
@@ -52,9 +55,9 @@ pub struct Bundles {
     pub cli: PathBuf,
 }
 
-/// Bundles for the platform that this was compiled for: the plugin and the command line program of `release_dir`, the
-/// ONNX Runtime library (any name; it gets its own) with the licences that lie beside it, and every model below
-/// `models_dir`, each of which is checked. What lay at the same places below `out_dir` is replaced.
+/// Bundles for the platform that this was compiled for: the plugin and the programs of `release_dir`, the ONNX Runtime
+/// library (any name; it gets its own) with the licences that lie beside it, and every model below `models_dir`, each of
+/// which is checked. `dependencies`: the licences of all crates in them. What lay at the same places below `out_dir` is replaced.
 ///
 /// # Errors
 /// [`BundleError`]
@@ -62,9 +65,10 @@ pub fn bundle(
     release_dir: &Path,
     runtime_library: &Path,
     models_dir: &Path,
+    dependencies: &str,
     out_dir: &Path,
 ) -> Result<Bundles, BundleError> {
-    bundle_for(Platform::current(), release_dir, runtime_library, models_dir, out_dir)
+    bundle_for(Platform::current(), release_dir, runtime_library, models_dir, dependencies, out_dir)
 }
 
 /// [`bundle`] for any platform; `release_dir` and `runtime_library` must be for that one.
@@ -76,11 +80,15 @@ pub fn bundle_for(
     release_dir: &Path,
     runtime_library: &Path,
     models_dir: &Path,
+    dependencies: &str,
     out_dir: &Path,
 ) -> Result<Bundles, BundleError> {
     let plugin = built(release_dir.join(platform.built_plugin()), "plugin")?;
     let program = built(release_dir.join(platform.program()), "cli")?;
-    let resources = Resources::find(platform, runtime_library, models_dir)?;
+    for name in platform.player_programs() {
+        built(release_dir.join(name), "player")?;
+    }
+    let resources = Resources::find(platform, runtime_library, models_dir, dependencies)?;
 
     let clap_dir = out_dir.join("clap").join(platform.clap_folder());
     replace_folder(&clap_dir, |folder| {
@@ -101,6 +109,9 @@ pub fn bundle_for(
     let cli_dir = out_dir.join("cli");
     replace_folder(&cli_dir, |folder| {
         folder.copy_program(&program, platform.program())?;
+        for name in platform.player_programs() {
+            folder.copy_program(&release_dir.join(name), name)?;
+        }
         resources.copy_into(folder, "")
     })?;
     let clap = if platform == Platform::MacOs { clap_dir } else { clap_dir.join(platform.clap_binary()) };

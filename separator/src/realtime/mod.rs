@@ -31,7 +31,7 @@ mod worker_lane;
 pub use audio_side::{AudioSide, BlockStatus};
 pub use engine::{Engine, EngineConfig, EngineStatus, RuntimeSource};
 pub use shared::EngineState;
-pub(crate) use stem_map::stem_map;
+pub use stem_map::stem_map;
 
 /// The stems of [`AudioSide::process_into`], in this order, whatever the order of the model.
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
