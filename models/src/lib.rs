@@ -39,4 +39,4 @@ pub use manifest::{
     Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
     Training, Transform,
 };
-pub use model::Model;
+pub use model::{GraphBytes, Model};

@@ -1,5 +1,5 @@
 //! Says how the engines are doing; the audio thread must not, and a worker may be dead. One thread for all instances of
-//! the process looks after their engines; it sleeps while none of them is active.
+//! the process looks after their engines; it sleeps while none of them is played.
 
 use crate::{
     reporter::{Activity, Reporter},
@@ -34,7 +34,6 @@ struct Watched {
     reporter: Reporter,
     /// None once the instance is gone: its host must not hear of it any more.
     report: Mutex<Option<Report>>,
-    is_active: AtomicBool,
 }
 
 /// The thread that looks, as long as there is an engine.
@@ -48,6 +47,8 @@ struct Watchman {
 #[derive(Default)]
 struct Rounds {
     engines: Mutex<Vec<Weak<Watched>>>,
+    /// It sleeps without an end.
+    is_at_rest: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -66,7 +67,6 @@ impl EngineWatch {
             chosen: Mutex::new(name_in_project.to_owned()),
             reporter,
             report: Mutex::new(Some(Report::new(model_name))),
-            is_active: AtomicBool::new(true),
         });
         lock(&watchman.rounds.engines).push(Arc::downgrade(&watched));
         watchman.wake();
@@ -96,8 +96,17 @@ impl EngineWatch {
     /// Not safe: locks, wakes threads.
     pub fn set_active(&self, is_active: bool) {
         self.watched.engine.set_active(is_active);
-        self.watched.is_active.store(is_active, Ordering::Release);
         self.watchman.wake();
+    }
+
+    /// The host plays (again): if the watch was at rest, it looks from now on. Only then this makes a system call.
+    ///
+    /// # Realtime
+    /// Safe while the host plays.
+    pub fn wake_from_rest(&self) {
+        if self.watchman.rounds.is_at_rest.load(Ordering::SeqCst) {
+            self.watchman.wake();
+        }
     }
 
     /// Name, in the project, of the model that was chosen last.
@@ -200,17 +209,20 @@ impl Rounds {
                 engines.retain(|engine| engine.strong_count() > 0);
                 engines.iter().filter_map(Weak::upgrade).collect()
             };
-            let mut is_any_active = false;
+            // Before it is asked whether they are played: who starts one says so first, and asks for this then.
+            self.is_at_rest.store(true, Ordering::SeqCst);
+            let mut is_at_rest = true;
             for engine in &engines {
                 engine.look();
-                is_any_active |= engine.is_active.load(Ordering::Acquire);
+                is_at_rest &= engine.engine.is_at_rest();
             }
             // An engine whose instance went meanwhile ends here, which takes no time.
             drop(engines);
-            if is_any_active {
-                thread::park_timeout(INTERVAL);
-            } else {
+            if is_at_rest {
                 thread::park();
+            } else {
+                self.is_at_rest.store(false, Ordering::SeqCst);
+                thread::park_timeout(INTERVAL);
             }
         }
     }
@@ -244,11 +256,19 @@ struct Report {
     state: EngineState,
     late_hops: u64,
     looks_until_late_message: u32,
+    /// None before the first look: what happened before concerns others.
+    num_replaced_workers: Option<u64>,
 }
 
 impl Report {
     fn new(model_name: String) -> Self {
-        Report { model_name, state: EngineState::Loading, late_hops: 0, looks_until_late_message: 0 }
+        Report {
+            model_name,
+            state: EngineState::Loading,
+            late_hops: 0,
+            looks_until_late_message: 0,
+            num_replaced_workers: None,
+        }
     }
 
     /// Another model was chosen, and is loading.
@@ -269,6 +289,14 @@ impl Report {
                 ))),
             };
         }
+        let num_replaced = self.num_replaced_workers.replace(status.num_replaced_workers);
+        if num_replaced.is_some_and(|num_replaced| num_replaced < status.num_replaced_workers) {
+            return Some(Message::Warning(
+                "A thread of Unbraid's was ended by something else in this program, and replaced. If that happens again, \
+                 please report this"
+                    .to_owned(),
+            ));
+        }
         if status.late_hops > self.late_hops && self.looks_until_late_message == 0 {
             let num_late = status.late_hops - self.late_hops;
             self.late_hops = status.late_hops;
@@ -288,7 +316,7 @@ mod tests {
     use super::*;
 
     fn status(state: EngineState, late_hops: u64) -> EngineStatus {
-        EngineStatus { state, late_hops, load: 0.5, is_overdue: false }
+        EngineStatus { state, late_hops, load: 0.5, is_overdue: false, num_replaced_workers: 0 }
     }
 
     #[test]
@@ -304,6 +332,16 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert_eq!(report.look_at(&failed), None);
+    }
+
+    #[test]
+    fn a_thread_that_was_replaced_is_told_once() {
+        let mut report = Report::new("first".into());
+        report.look_at(&status(EngineState::Running, 0));
+        report.look_at(&status(EngineState::Running, 0));
+        let replaced = EngineStatus { num_replaced_workers: 1, ..status(EngineState::Running, 0) };
+        assert!(matches!(report.look_at(&replaced), Some(Message::Warning(text)) if text.contains("replaced")));
+        assert_eq!(report.look_at(&replaced), None);
     }
 
     #[test]

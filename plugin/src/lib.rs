@@ -258,9 +258,18 @@ impl<V: Variant> Plugin for Instance<V> {
         *lock(&self.active) = None;
     }
 
+    fn stop_processing(&mut self) {
+        if let Some(processor) = &mut self.processor {
+            processor.stop();
+        }
+    }
+
     fn reset(&mut self) {
         if let Some(processor) = &mut self.processor {
             processor.reset(self.params.mix_controls());
+        }
+        if let Some(engine) = &self.engine {
+            engine.wake_from_rest();
         }
     }
 

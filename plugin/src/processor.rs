@@ -152,6 +152,14 @@ impl Processor {
         2 * self.audio_side.latency_samples()
     }
 
+    /// No block comes until the next [`reset`](Self::reset).
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn stop(&mut self) {
+        self.audio_side.stop();
+    }
+
     /// Forgets everything that was heard; `controls` act.
     ///
     /// # Realtime

@@ -51,11 +51,12 @@ type Slot = Arc<Mutex<Weak<Graph>>>;
 static OPEN: Mutex<Vec<(Model, Provider, Slot)>> = Mutex::new(Vec::new());
 
 impl Graph {
-    /// Opens the graph of a model, checks it against the manifest, and warms it up if it is for live streams. If a graph
-    /// with the same hash and manifest is open in this process, that one is returned.
+    /// Opens the graph of a model, checks it (its hash, what it holds, and against the manifest), and warms it up if it is
+    /// for live streams. If a graph with the same hash and manifest is open in this process, that one is returned.
     ///
     /// # Errors
-    /// [`SeparatorError::Model`] names the field on which manifest, transform and graph disagree;
+    /// [`SeparatorError::Model`] names the file that is not the model's graph, or the field on which manifest, transform
+    /// and graph disagree;
     /// [`SeparatorError::Graph`] if ONNX Runtime refuses the graph.
     ///
     /// # Realtime
@@ -79,7 +80,11 @@ impl Graph {
 
     fn open_anew(runtime: &Runtime, model: &Model, provider: Provider) -> Result<Graph, SeparatorError> {
         let plan = make_plan(model)?;
-        let session = open_session(runtime, model).map_err(|error| graph_error(model, error))?;
+        // ONNX Runtime gets the bytes that were checked, and not the file, which may be another by then. It copies them.
+        let graph = model.read_graph()?;
+        let session = open_session(runtime, graph.as_ref());
+        drop(graph);
+        let session = session.map_err(|error| graph_error(model, error))?;
         check(&session, model)?;
         let m = &model.manifest;
         let names = |first, others: Vec<&String>| {
@@ -328,7 +333,7 @@ fn graph_error(model: &Model, error: ort::Error) -> SeparatorError {
 /// A session without threads of its own: it computes on the thread that runs it. So denormals are that thread's
 /// business ([`NetworkState::run`]); ONNX Runtime's own setting would change the thread that opens the first session, for
 /// good.
-fn open_session(runtime: &Runtime, model: &Model) -> ort::Result<Session> {
+fn open_session(runtime: &Runtime, graph: &[u8]) -> ort::Result<Session> {
     Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
@@ -336,7 +341,7 @@ fn open_session(runtime: &Runtime, model: &Model) -> ort::Result<Session> {
         .with_parallel_execution(false)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .commit_from_file(model.onnx_path())
+        .commit_from_memory(graph)
 }
 
 /// The transform of a model, if it is what the manifest says.

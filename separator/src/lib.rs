@@ -45,6 +45,8 @@ pub use error::SeparatorError;
 pub use graph::{Graph, NetworkState};
 pub use latency::{LatencyPlan, latency_samples};
 pub use pipeline::Pipeline;
+#[doc(hidden)]
+pub use realtime::EndWorker;
 pub use realtime::{
     AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS, stem_map,
 };

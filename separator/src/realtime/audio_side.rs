@@ -6,11 +6,11 @@ use super::{
     lane::AudioLane,
     link::Patience,
     pace::Pace,
-    shared::{FAILED, RUNNING},
+    shared::{Activity, FAILED, RUNNING},
 };
 use crate::{Stereo, latency::LatencyPlan};
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::{cell::Cell, marker::PhantomData, ops::Range};
+use std::{cell::Cell, marker::PhantomData, ops::Range, sync::Arc};
 
 /// Lanes that may be on their way at once.
 const NUM_LANES_UNDER_WAY: usize = 4;
@@ -44,6 +44,7 @@ pub struct AudioSide {
     /// A lane that nobody has taken back yet.
     leaving: Option<Box<AudioLane>>,
     rings: Option<LaneRings>,
+    activity: Option<Arc<Activity>>,
     /// `[stem][channel][sample]` of the next lane, one block.
     next_stems: [Stereo; 4],
     /// `Send`, but not `Sync`.
@@ -83,12 +84,12 @@ pub struct BlockStatus {
 }
 
 impl AudioSide {
-    pub(crate) fn new(plan: &LatencyPlan, lane: Box<AudioLane>, rings: LaneRings) -> Self {
+    pub(crate) fn new(plan: &LatencyPlan, lane: Box<AudioLane>, rings: LaneRings, activity: Arc<Activity>) -> Self {
         let mut audio_side = AudioSide::passthrough(plan.latency_samples(), plan.max_block_len());
         let room = || vec![0.0; audio_side.max_block_len];
         audio_side.next_stems = std::array::from_fn(|_| [room(), room()]);
         audio_side.pace = Pace::new(plan.sample_rate_hz());
-        AudioSide { lane: Some(lane), rings: Some(rings), ..audio_side }
+        AudioSide { lane: Some(lane), rings: Some(rings), activity: Some(activity), ..audio_side }
     }
 
     /// An audio side without a model: it delays the mix, and each stem is a quarter of it.
@@ -105,6 +106,7 @@ impl AudioSide {
             next: None,
             leaving: None,
             rings: None,
+            activity: None,
             next_stems: Default::default(),
             not_sync: PhantomData,
         }
@@ -144,6 +146,8 @@ impl AudioSide {
             && delayed.iter().all(|channel| channel.len() == len)
             && stems.iter().flatten().all(|channel| channel.len() == len);
         assert!(lens_agree, "input, delayed and stems must have one length");
+        // A host that has stopped and goes on without a word: nobody would look for the job.
+        self.wake_if_stopped();
         self.exchange_lanes();
         let mut num_missing = 0;
         // Longer blocks than announced in parts: the pool is as large as the announced ones need.
@@ -214,11 +218,29 @@ impl AudioSide {
         }
     }
 
-    /// Forgets everything that was heard: what comes out afterwards is what a new audio side would give.
+    /// The host will send no block until it has called [`reset`](Self::reset). No thread of ours wakes up meanwhile.
     ///
     /// # Realtime
     /// Safe: no allocation, no lock, no system call.
+    pub fn stop(&mut self) {
+        if let Some(activity) = &self.activity {
+            activity.stop();
+        }
+    }
+
+    fn wake_if_stopped(&self) {
+        if let Some(activity) = &self.activity {
+            activity.start();
+        }
+    }
+
+    /// Forgets everything that was heard: what comes out afterwards is what a new audio side would give.
+    ///
+    /// # Realtime
+    /// Safe: no allocation, no lock; no system call but the first time after [`stop`](Self::stop), when no sound flows:
+    /// then it wakes a worker.
     pub fn reset(&mut self) {
+        self.wake_if_stopped();
         self.delay_lines.iter_mut().for_each(DelayLine::reset);
         self.pace.reset();
         self.exchange_lanes();

@@ -5,8 +5,8 @@ use super::{
     clock::now_ns,
     lane::AudioLane,
     library,
-    pool::{Pool, internal_error},
-    shared::{EngineState, LaneShared, RUNNING},
+    pool::{EndWorker, Pool, internal_error},
+    shared::{Activity, EngineState, LOADING, LaneShared, RUNNING},
     stem_map::stem_map,
     worker_lane::{WorkerEnds, WorkerLane},
 };
@@ -69,6 +69,8 @@ pub struct EngineStatus {
     pub load: f32,
     /// A job should have been done seconds ago. It ends when the job ends.
     pub is_overdue: bool,
+    /// Worker threads of the process that something has ended, and that were replaced.
+    pub num_replaced_workers: u64,
 }
 
 /// Owns the lanes of one instance. Dropping it takes milliseconds, whatever goes on: a model that is still being
@@ -76,6 +78,7 @@ pub struct EngineStatus {
 pub struct Engine {
     pool: Arc<Pool>,
     plan: LatencyPlan,
+    activity: Arc<Activity>,
     control: Arc<Mutex<Control>>,
 }
 
@@ -127,14 +130,15 @@ impl Engine {
     ) -> Result<(Engine, AudioSide), SeparatorError> {
         check_is_live(model)?;
         let pool = Pool::get().map_err(SeparatorError::Thread)?;
+        let activity = Arc::new(Activity::new(pool.doorbell().clone()));
         let schedule = schedule_of(&model.manifest, plan.sample_rate_hz());
-        let (lane, ends) = AudioLane::new(&schedule, &plan, pool.wake(), false);
+        let (lane, ends) = AudioLane::new(&schedule, &plan, pool.doorbell().clone(), activity.clone(), false);
         let shared = ends.shared.clone();
         let (rings, to_audio, from_audio) = LaneRings::new();
-        let audio_side = AudioSide::new(&plan, Box::new(lane), rings);
+        let audio_side = AudioSide::new(&plan, Box::new(lane), rings, activity.clone());
         let control =
             Control { to_audio, from_audio, heard: shared.clone(), chosen: shared, late_hops: 0, spectra: None };
-        let engine = Engine { pool, plan, control: Arc::new(Mutex::new(control)) };
+        let engine = Engine { pool, plan, activity, control: Arc::new(Mutex::new(control)) };
         engine.load(runtime.into(), model, ends, |_| ())?;
         Ok((engine, audio_side))
     }
@@ -154,7 +158,8 @@ impl Engine {
             return Err(SeparatorError::NoRoomInPlan { name: model.manifest.name.clone() });
         }
         let schedule = schedule_of(&model.manifest, self.plan.sample_rate_hz());
-        let (lane, ends) = AudioLane::new(&schedule, &self.plan, self.pool.wake(), true);
+        let (doorbell, activity) = (self.pool.doorbell().clone(), self.activity.clone());
+        let (lane, ends) = AudioLane::new(&schedule, &self.plan, doorbell, activity, true);
         {
             let mut control = lock(&self.control);
             control.tidy();
@@ -221,14 +226,15 @@ impl Engine {
         &self.plan
     }
 
-    /// How the separation is doing. Also frees what the audio thread has let go of: ask now and then.
+    /// How the separation is doing. Also frees what the audio thread has let go of, and replaces worker threads that are
+    /// gone: ask now and then.
     ///
     /// # Realtime
-    /// Not safe: locks, frees memory.
+    /// Not safe: locks, frees memory, may start threads.
     pub fn status(&self) -> EngineStatus {
         let mut control = lock(&self.control);
         control.tidy();
-        if self.pool.is_dead() && control.heard.state() == RUNNING {
+        if !self.pool.mend() && control.heard.state() == RUNNING {
             control.heard.set_failed(
                 "the separation's threads are gone. Deactivate and activate the plugin to start them again, and please \
                  report this"
@@ -240,6 +246,7 @@ impl Engine {
             state: control.chosen.engine_state(),
             late_hops: control.late_hops + heard.late_hops.load(Ordering::Relaxed),
             load: f32::from_bits(heard.load.load(Ordering::Relaxed)),
+            num_replaced_workers: self.pool.num_replaced(),
             is_overdue: now_ns().saturating_sub(heard.job_due_ns.load(Ordering::Relaxed)) > OVERDUE_NS,
         }
     }
@@ -262,11 +269,21 @@ impl Engine {
     /// # Realtime
     /// Not safe: locks, wakes threads.
     pub fn set_active(&self, is_active: bool) {
-        let control = lock(&self.control);
-        for lane in [&control.heard, &control.chosen] {
-            lane.is_active.store(is_active, Ordering::Release);
-        }
-        self.pool.wake().wake();
+        self.activity.set_active(is_active);
+    }
+
+    /// Whether nothing happens until the host goes on: the plugin is deactivated or stopped, and no model is being opened.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn is_at_rest(&self) -> bool {
+        !self.activity.is_playing() && lock(&self.control).chosen.state() != LOADING
+    }
+
+    /// Test hook: a thread of the pool ends.
+    #[doc(hidden)]
+    pub fn end_worker(&self, which: EndWorker) {
+        self.pool.end_worker(which);
     }
 
     /// Test hook: the next job panics.
@@ -300,7 +317,7 @@ impl Drop for Engine {
             lane.stop.store(true, Ordering::Release);
         }
         drop(control);
-        self.pool.wake().wake();
+        self.pool.doorbell().ring();
     }
 }
 
@@ -314,7 +331,6 @@ fn open(
         RuntimeSource::Loaded(runtime) => runtime,
         RuntimeSource::Path(path) => Runtime::load(&path)?,
     };
-    model.verify()?;
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);
     let preroll = preroll_jobs(&model.manifest, &schedule);

@@ -27,9 +27,12 @@ mod pool;
 mod shared;
 mod stem_map;
 mod worker_lane;
+mod workers;
 
 pub use audio_side::{AudioSide, BlockStatus};
 pub use engine::{Engine, EngineConfig, EngineStatus, RuntimeSource};
+#[doc(hidden)]
+pub use pool::EndWorker;
 pub use shared::EngineState;
 pub use stem_map::stem_map;
 

@@ -15,16 +15,21 @@ use std::{
 
 /// Without a job for so long, a lane's plugin is not being played.
 const QUIET_AFTER_NS: i64 = 1_000_000_000;
-/// How often quiet lanes, and those whose next job cannot have come yet, are looked at: a quarter of the time that they
-/// have, within these bounds.
-const QUIET_LOOK_NS: (i64, i64) = (250_000, 20_000_000);
+/// However sure it is that no job can have come, a lane that plays is looked at this often: a host that was held up may
+/// catch up.
+const MAX_LOOK_NS: i64 = 20_000_000;
+/// The same for one that is silent or has paused.
+const MAX_QUIET_LOOK_NS: i64 = 250_000_000;
 
 /// What a worker lane is made of before its model is open.
 pub(crate) struct WorkerEnds {
     pub shared: Arc<LaneShared>,
     pub jobs: Consumer<PooledJob>,
     pub results: Producer<PooledJob>,
+    /// From a job that is complete to its stems being needed, in real time.
     pub slack_ns: i64,
+    /// From the first block of a stream to its first stems being needed.
+    pub start_slack_ns: i64,
     /// From one job to the next, at least, in real time: a hop less a block.
     pub min_gap_ns: i64,
     pub begins_in_music: bool,
@@ -85,14 +90,27 @@ impl WorkerLane {
         self.ends.jobs.peek().ok().map(|job| job.due_ns)
     }
 
-    /// How soon the rings must be looked at again; None while its plugin is not activated.
+    /// How soon the rings must be looked at again; None while the host does not play its plugin.
     pub fn look_again_ns(&self, now_ns: i64, busy_look_ns: i64) -> Option<i64> {
-        if !self.ends.shared.is_active.load(Ordering::Acquire) {
+        let WorkerEnds { shared, slack_ns, start_slack_ns, .. } = &self.ends;
+        if !shared.activity.is_playing() {
             return None;
         }
-        let is_quiet = self.is_settled || now_ns - self.last_job_ns > QUIET_AFTER_NS;
-        let quiet_look_ns = (self.ends.slack_ns / 4).clamp(QUIET_LOOK_NS.0, QUIET_LOOK_NS.1);
-        Some(if is_quiet { quiet_look_ns } else { (self.next_job_ns - now_ns).clamp(busy_look_ns, quiet_look_ns) })
+        let until_next_ns = (self.next_job_ns - now_ns).max(0);
+        // Half of the time that a job has is left, whatever the host does; where sound flows, three quarters.
+        let (half_ns, quarter_ns) = ((slack_ns / 2).min(MAX_QUIET_LOOK_NS), (slack_ns / 4).min(MAX_LOOK_NS));
+        let look_ns = if shared.is_fresh.load(Ordering::Relaxed) {
+            // The host has not begun, and when it does, nothing is needed before the latency is over.
+            (start_slack_ns / 4).clamp(half_ns, MAX_QUIET_LOOK_NS)
+        } else if now_ns - self.last_job_ns > QUIET_AFTER_NS {
+            // It has paused, and may go on with the last sample of a job.
+            half_ns
+        } else if self.is_settled {
+            (until_next_ns + quarter_ns).min(half_ns)
+        } else {
+            until_next_ns.min(quarter_ns)
+        };
+        Some(look_ns.max(busy_look_ns))
     }
 
     /// Computes the oldest waiting job.
