@@ -154,7 +154,7 @@ fn macos() {
         expected(&[
             (clap, &bundle_files, &clap_resources),
             (vst3, &bundle_files, &vst3_resources),
-            ("cli", &["unbraid", "libunbraid_onnxruntime.dylib"], "cli"),
+            ("cli", &["unbraid", "unbraid-play", "unbraid-standalone", "libunbraid_onnxruntime.dylib"], "cli"),
         ])
     );
 }
@@ -170,7 +170,7 @@ fn windows() {
         expected(&[
             ("clap/Unbraid", &["Unbraid.clap", library], "clap/Unbraid"),
             (vst3, &["x86_64-win/Unbraid.vst3", "Resources/unbraid_onnxruntime.dll"], resources),
-            ("cli", &["unbraid.exe", library], "cli"),
+            ("cli", &["unbraid.exe", "unbraid-play.exe", "unbraid-standalone.exe", library], "cli"),
         ])
     );
 }
@@ -196,6 +196,7 @@ fn what_is_missing_is_named_and_what_was_there_stays() {
     for (missing, advice) in [
         ("release/libunbraid_plugin.so", "cargo build --release -p plugin"),
         ("release/unbraid", "cargo build --release -p cli"),
+        ("release/unbraid-play", "cargo build --release -p player"),
         ("onnxruntime/libonnxruntime.so.1.31.1", "cargo xtask setup"),
     ] {
         let (path, away) = (ingredients.path(missing), ingredients.path("away"));

@@ -169,15 +169,15 @@ impl Playback {
         let mut done = 0;
         while done < len {
             let active_loop = self.transport.active_loop().filter(|range| self.position < range.end);
-            let end = match (&active_loop, self.song.len()) {
+            let end = match (&active_loop, self.song.known_len()) {
                 (Some(range), _) => range.end,
                 (None, Some(song_len)) => song_len,
                 (None, None) => i64::MAX,
             };
-            let known_end = self.song.len().unwrap_or_else(|| self.song.num_decoded()).min(end);
+            let known_end = self.song.known_len().unwrap_or_else(|| self.song.num_decoded()).min(end);
             if self.position >= known_end {
                 // The end of the song; or what comes next is not decoded yet, and is waited for.
-                if may_stop && self.song.len().is_some() {
+                if may_stop && self.song.known_len().is_some() {
                     self.transport.set_playing(false);
                 }
                 self.silence(done..len);
@@ -205,7 +205,7 @@ impl Playback {
 
     fn is_last(&self, chunk_idx: i64) -> bool {
         let next_start = (chunk_idx + 1) * CHUNK_LEN as i64;
-        self.song.len().is_some_and(|len| next_start >= len)
+        self.song.known_len().is_some_and(|len| next_start >= len)
             || self.transport.active_loop().is_some_and(|range| next_start >= range.end)
     }
 

@@ -80,7 +80,7 @@ impl Player {
     /// Plays, from the start if it is at the end; or pauses.
     pub fn toggle_playing(&self) {
         let is_playing = !self.transport.is_playing();
-        if is_playing && self.song.len().is_some_and(|len| self.transport.position() >= len) {
+        if is_playing && self.song.known_len().is_some_and(|len| self.transport.position() >= len) {
             self.seek(0);
         }
         self.transport.set_playing(is_playing);

@@ -155,7 +155,7 @@ impl Shared {
         let mut run: Option<Run> = None;
         while !self.stop.load(Ordering::Acquire) {
             let wanted = self.next_wanted();
-            self.is_complete.store(wanted.is_none() && self.song.len().is_some(), Ordering::Release);
+            self.is_complete.store(wanted.is_none() && self.song.known_len().is_some(), Ordering::Release);
             let Some(chunk_idx) = wanted else {
                 thread::park_timeout(4 * PAUSE);
                 continue;
@@ -177,7 +177,7 @@ impl Shared {
     fn next_wanted(&self) -> Option<i64> {
         let chunk_of = |position: i64| position.div_euclid(CHUNK_LEN as i64);
         let decoded_end =
-            chunk_of(self.song.num_decoded() + if self.song.len().is_some() { CHUNK_LEN as i64 - 1 } else { 0 });
+            chunk_of(self.song.num_decoded() + if self.song.known_len().is_some() { CHUNK_LEN as i64 - 1 } else { 0 });
         let here = chunk_of(self.transport.position());
         let active_loop = self.transport.active_loop().filter(|range| self.transport.position() < range.end);
         let missing = |from: i64, end: i64| (from..end.min(decoded_end)).find(|&idx| !self.store.has(idx));
@@ -216,7 +216,7 @@ impl Shared {
 
     /// Takes some more of the song in, and stores the chunks that are complete. False if there is nothing to take yet.
     fn step(&self, run: &mut Run, stem_map: &[usize]) -> Result<bool, SeparatorError> {
-        let song_len = self.song.len();
+        let song_len = self.song.known_len();
         let len = (self.song.num_decoded() - run.fed).clamp(0, STEP_LEN as i64) as usize;
         let started = Instant::now();
         let Run { separator, fed, first_wanted, filling } = run;

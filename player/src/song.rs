@@ -125,7 +125,7 @@ impl Song {
     ///
     /// # Realtime
     /// Safe.
-    pub fn len(&self) -> Option<i64> {
+    pub fn known_len(&self) -> Option<i64> {
         Some(self.len.load(Ordering::Acquire)).filter(|&len| len != UNKNOWN)
     }
 
@@ -134,7 +134,7 @@ impl Song {
     /// # Realtime
     /// Safe.
     pub fn likely_len(&self) -> i64 {
-        self.len().unwrap_or_else(|| self.num_decoded().max(self.estimated_len))
+        self.known_len().unwrap_or_else(|| self.num_decoded().max(self.estimated_len))
     }
 
     /// Why decoding has ended early.
