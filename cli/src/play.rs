@@ -15,14 +15,16 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let own = std::env::current_exe().and_then(|path| path.canonicalize()).context("where is this program?")?;
-    let player = own.with_file_name(format!("unbraid-play{}", std::env::consts::EXE_SUFFIX));
-    if !player.is_file() {
+    let name = format!("unbraid-play{}", std::env::consts::EXE_SUFFIX);
+    // Beside this program, or where `cargo xtask install` puts what it needs.
+    let places = [Some(own.with_file_name(&name)), ::models::program_data_dir().map(|dir| dir.join(&name))];
+    let Some(player) = places.iter().flatten().find(|path| path.is_file()) else {
         bail!(
-            "{} is not there: it is in the folder that `cargo xtask bundle` makes, or `cargo build --release -p player`",
-            player.display()
+            "{} is not there. `cargo xtask bundle` builds it beside `unbraid`; so does `cargo build --release -p player`",
+            own.with_file_name(&name).display()
         );
-    }
-    let mut command = Command::new(&player);
+    };
+    let mut command = Command::new(player);
     let cannot_start = || format!("{}: could not be started", player.display());
     let status = command.args(&args.args).status().with_context(cannot_start)?;
     match status.code() {

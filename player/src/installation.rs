@@ -28,10 +28,12 @@ fn program_dirs() -> Vec<PathBuf> {
 
 fn model_dirs() -> Vec<PathBuf> {
     let dirs = program_dirs();
-    [dirs.first(), dirs.get(2)].into_iter().flatten().map(|dir| dir.join("models")).collect()
+    let installed = models::program_data_dir();
+    [dirs.first(), dirs.get(2), installed.as_ref()].into_iter().flatten().map(|dir| dir.join("models")).collect()
 }
 
 fn runtime_dirs() -> Vec<PathBuf> {
     let dirs = program_dirs();
-    dirs.first().cloned().into_iter().chain(dirs.get(1).map(|dir| dir.join("onnxruntime"))).collect()
+    let built = dirs.get(1).map(|dir| dir.join("onnxruntime"));
+    dirs.first().cloned().into_iter().chain(built).chain(models::program_data_dir()).collect()
 }

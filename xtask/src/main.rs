@@ -5,6 +5,7 @@ mod apt;
 mod bundle;
 mod demo;
 mod first_model;
+mod install;
 mod licences;
 mod onnxruntime;
 mod process;
@@ -36,9 +37,11 @@ enum Command {
         #[arg(long)]
         install: bool,
     },
+    /// Install the command line program, with all that it needs, so that `unbraid` works anywhere
+    Install,
     /// Run a song through the bundled CLAP plugin in a headless host; the results lie in target/demo
     Demo {
-        /// An audio file, or a folder of stems; without it half a minute of music is composed on the spot
+        /// An audio file, or a folder of stems; without it the excerpt in demo/song
         song: Option<PathBuf>,
     },
     /// Train a model: sets up libtorch, then passes all arguments to `trainer train`
@@ -93,6 +96,10 @@ fn main() -> anyhow::Result<()> {
             setup()?;
             bundle::run()?;
             if install { bundle::install() } else { Ok(()) }
+        }
+        Command::Install => {
+            setup()?;
+            install::run()
         }
         Command::Demo { song } => {
             setup()?;
