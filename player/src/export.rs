@@ -1,5 +1,6 @@
 //! What is heard, as a file.
 
+use crate::separating::of_model;
 use anyhow::{Result, bail};
 use audio::{AudioReader, FileFormat, FileSpec, FileWriter, ReadOptions, Tags, WavFormat};
 use separator::{FileSeparator, Graph, Pipeline, Stereo, stem_map};
@@ -41,7 +42,9 @@ pub fn export(
     let mut writer = FileWriter::create(path, spec)?;
     let mut mixer = StemMixer::new(rate_hz, controls.gains(false));
     let stem_map = stem_map(&graph.model().manifest.stems);
-    let mut separator = FileSeparator::new(Pipeline::with_graph(graph)?, rate_hz);
+    let mut pipeline = Pipeline::with_graph(graph)?;
+    pipeline.set_sensitivities(&of_model(&controls.stems.map(|stem| stem.sensitivity), &stem_map));
+    let mut separator = FileSeparator::new(pipeline, rate_hz);
     let estimated_len = reader.estimated_num_samples().unwrap_or(0).max(1) as f64;
     // The mix of which no stems have come yet.
     let (mut waiting, mut result, mut num_pushed) = (Stereo::default(), Ok(()), 0_u64);

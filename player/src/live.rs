@@ -7,18 +7,21 @@ use crate::{
 use anyhow::Result;
 use cpal::Stream;
 use rtrb::{Consumer, RingBuffer};
-use separator::{EngineConfig, SpectrumFeed};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use separator::{EngineConfig, EngineState, SpectrumFeed};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 use unbraid_plugin::{
-    engine_watch::EngineWatch,
     meters::{MeterWriter, Meters},
     mix_controls::ControlSet,
     params::UnbraidParams,
     processor::{Controls, Processor},
-    reporter::{Reporter, StatusBoard},
+    reporter::{Activity, StatusBoard},
 };
 
 /// Blocks longer than this are cut.
@@ -41,7 +44,7 @@ pub struct Cards {
 pub struct Live {
     _input: Option<Stream>,
     _output: Output,
-    _engine: EngineWatch,
+    _engine: Watch,
     /// The controls of the stems.
     pub params: Arc<UnbraidParams>,
     /// How it is doing.
@@ -65,12 +68,11 @@ impl Live {
         let (started, audio_side) = separator::Engine::start(engine.runtime, &engine.model, &config)?;
         let (params, meters, spectra): (Arc<UnbraidParams>, Arc<Meters>, Arc<SpectrumFeed>) = Default::default();
         started.publish_spectra(spectra.clone());
-        let reporter = Reporter::default();
-        let board = reporter.board().clone();
+        let board: Arc<StatusBoard> = Arc::default();
         board.update(|status| {
             (status.latency_samples, status.sample_rate_hz) = (audio_side.latency_samples(), rate_hz);
         });
-        let watch = EngineWatch::start(started, &name, name.clone(), reporter)?;
+        let watch = Watch::start(started, name, board.clone())?;
         let mut processor = Processor::new(audio_side, rate_hz, ENGINE_BLOCK_LEN, params.mix_controls());
         processor.set_meter_writer(MeterWriter::new(meters.clone(), rate_hz));
 
@@ -102,6 +104,49 @@ impl Live {
     /// How often the input had nothing when the output needed it.
     pub fn num_gaps(&self) -> u64 {
         self.num_gaps.load(Ordering::Relaxed)
+    }
+}
+
+/// Owns the engine, and brings the board up to date.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// How often it looks.
+    const PAUSE: Duration = Duration::from_millis(250);
+
+    fn start(engine: separator::Engine, model: String, board: Arc<StatusBoard>) -> std::io::Result<Watch> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_over = stop.clone();
+        let thread = thread::Builder::new().name("unbraid-watch".into()).spawn(move || {
+            while !is_over.load(Ordering::Acquire) {
+                let status = engine.status();
+                board.update(|board| {
+                    (board.model, board.late_hops, board.load) = (Some(model.clone()), status.late_hops, status.load);
+                    (board.activity, board.message) = match status.state {
+                        EngineState::Loading => (Activity::Loading, None),
+                        EngineState::Running => (Activity::Running, None),
+                        EngineState::Failed(error) => {
+                            (Activity::PassingThrough, Some(format!("The sound passes through: {error}")))
+                        }
+                    };
+                });
+                thread::park_timeout(Self::PAUSE);
+            }
+        })?;
+        Ok(Watch { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
 };
 use models::Model;
 use separator::{FileSeparator, Graph, Pipeline, Runtime, SeparatorError, SpectrumFeed, Stereo, stem_map};
+use unbraid_plugin::params::UnbraidParams;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -43,6 +44,7 @@ struct Shared {
     store: Arc<StemStore>,
     transport: Arc<Transport>,
     spectra: Arc<SpectrumFeed>,
+    params: Arc<UnbraidParams>,
     graph: Mutex<Option<Arc<Graph>>>,
     error: Mutex<Option<String>>,
     /// Time to compute over time of music, f32 bits.
@@ -62,12 +64,14 @@ impl Separating {
         store: Arc<StemStore>,
         transport: Arc<Transport>,
         spectra: Arc<SpectrumFeed>,
+        params: Arc<UnbraidParams>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             song,
             store,
             transport,
             spectra,
+            params,
             graph: Mutex::default(),
             error: Mutex::default(),
             load: AtomicU32::new(0),
@@ -143,6 +147,21 @@ struct Filling {
     next: i64,
     /// `[stem][channel][sample]`, from the start of its chunk.
     stems: [Stereo; 4],
+    /// Of the settings.
+    version: u64,
+}
+
+/// What stems depend on beside the model.
+struct Settings {
+    /// `[stem]`
+    sensitivities: [f32; 4],
+    /// Grows with every change.
+    version: u64,
+}
+
+/// Sensitivities of the model's stems.
+pub(crate) fn of_model(sensitivities: &[f32; 4], stem_map: &[usize]) -> Vec<f32> {
+    stem_map.iter().map(|&slot| sensitivities[slot]).collect()
 }
 
 impl Shared {
@@ -153,8 +172,14 @@ impl Shared {
         *lock(&self.graph) = Some(graph.clone());
         let stem_map = stem_map(&engine.model.manifest.stems);
         let mut run: Option<Run> = None;
+        let mut settings = Settings { sensitivities: self.sensitivities(), version: 1 };
         while !self.stop.load(Ordering::Acquire) {
-            let wanted = self.next_wanted();
+            let sensitivities = self.sensitivities();
+            if sensitivities != settings.sensitivities {
+                settings = Settings { sensitivities, version: settings.version + 1 };
+                run = None;
+            }
+            let wanted = self.next_wanted(settings.version);
             self.is_complete.store(wanted.is_none() && self.song.known_len().is_some(), Ordering::Release);
             let Some(chunk_idx) = wanted else {
                 thread::park_timeout(4 * PAUSE);
@@ -162,7 +187,7 @@ impl Shared {
             };
             let at_hand = match &mut run {
                 Some(run) if run.next_chunk_idx() == chunk_idx => run,
-                _ => run.insert(self.begin(&graph, chunk_idx)?),
+                _ => run.insert(self.begin(&graph, &stem_map, chunk_idx, &settings)?),
             };
             if !self.step(at_hand, &stem_map)? {
                 // The decoder is not that far.
@@ -172,15 +197,19 @@ impl Shared {
         Ok(())
     }
 
+    fn sensitivities(&self) -> [f32; 4] {
+        self.params.mix_controls().stems.map(|stem| stem.sensitivity)
+    }
+
     /// The chunk that is needed first: from the place that is played to the end of the loop or of the song, then what lies
     /// before it.
-    fn next_wanted(&self) -> Option<i64> {
+    fn next_wanted(&self, version: u64) -> Option<i64> {
         let chunk_of = |position: i64| position.div_euclid(CHUNK_LEN as i64);
         let decoded_end =
             chunk_of(self.song.num_decoded() + if self.song.known_len().is_some() { CHUNK_LEN as i64 - 1 } else { 0 });
         let here = chunk_of(self.transport.position());
         let active_loop = self.transport.active_loop().filter(|range| self.transport.position() < range.end);
-        let missing = |from: i64, end: i64| (from..end.min(decoded_end)).find(|&idx| !self.store.has(idx));
+        let missing = |from: i64, end: i64| (from..end.min(decoded_end)).find(|&idx| !self.store.has_version(idx, version));
         // Further ahead would take the places of what is played now.
         let room_end = here + self.store.num_slots() - 2;
         if let Some(range) = active_loop {
@@ -195,8 +224,15 @@ impl Shared {
     }
 
     /// A new stream that gives the stems of `chunk_idx` first.
-    fn begin(&self, graph: &Arc<Graph>, chunk_idx: i64) -> Result<Run, SeparatorError> {
+    fn begin(
+        &self,
+        graph: &Arc<Graph>,
+        stem_map: &[usize],
+        chunk_idx: i64,
+        settings: &Settings,
+    ) -> Result<Run, SeparatorError> {
         let mut pipeline = Pipeline::with_graph(graph)?;
+        pipeline.set_sensitivities(&of_model(&settings.sensitivities, stem_map));
         let rate_hz = f64::from(self.song.sample_rate_hz());
         let first_wanted = chunk_idx * CHUNK_LEN as i64;
         // Two hops more for resamplers and for what a network must have heard at least.
@@ -210,7 +246,7 @@ impl Shared {
             separator: Some(FileSeparator::new(pipeline, rate_hz)),
             fed: start,
             first_wanted,
-            filling: Filling { next: start, stems: Default::default() },
+            filling: Filling { next: start, stems: Default::default(), version: settings.version },
         })
     }
 
@@ -292,8 +328,8 @@ impl Filling {
     }
 
     fn store(&self, first_wanted: i64, store: &StemStore, chunk_idx: i64) {
-        if chunk_idx * CHUNK_LEN as i64 >= first_wanted && !store.has(chunk_idx) {
-            store.write(chunk_idx, &self.stems);
+        if chunk_idx * CHUNK_LEN as i64 >= first_wanted && !store.has_version(chunk_idx, self.version) {
+            store.write(chunk_idx, self.version, &self.stems);
         }
     }
 }

@@ -3,7 +3,7 @@
 use separator::Stereo;
 use std::sync::{
     OnceLock,
-    atomic::{AtomicI64, AtomicU32, Ordering, fence},
+    atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 /// Samples of a chunk.
@@ -22,6 +22,8 @@ pub struct StemStore {
 struct Slot {
     /// Which chunk is in it; -1 while it changes.
     chunk_idx: AtomicI64,
+    /// With which settings it was computed.
+    version: AtomicU64,
     /// `[stem][channel][sample]`, f32 bits: a reader that is overtaken throws away what it has read.
     samples: Box<[AtomicU32]>,
 }
@@ -52,14 +54,21 @@ impl StemStore {
         slot.is_some_and(|slot| slot.chunk_idx.load(Ordering::Acquire) == chunk_idx)
     }
 
+    /// Whether a chunk of this version is there; older ones are played until then.
+    pub fn has_version(&self, chunk_idx: i64, version: u64) -> bool {
+        let slot = self.slot(chunk_idx).get();
+        self.has(chunk_idx) && slot.is_some_and(|slot| slot.version.load(Ordering::Relaxed) == version)
+    }
+
     fn slot(&self, chunk_idx: i64) -> &OnceLock<Slot> {
         &self.slots[chunk_idx.rem_euclid(self.slots.len() as i64) as usize]
     }
 
     /// Puts a chunk in, `[stem][channel][sample]`; what was there in its place is gone.
-    pub fn write(&self, chunk_idx: i64, stems: &[Stereo; 4]) {
+    pub fn write(&self, chunk_idx: i64, version: u64, stems: &[Stereo; 4]) {
         let new = || Slot {
             chunk_idx: AtomicI64::new(-1),
+            version: AtomicU64::new(0),
             samples: (0..NUM_PLANES * CHUNK_LEN).map(|_| AtomicU32::new(0)).collect(),
         };
         let slot = self.slot(chunk_idx).get_or_init(new);
@@ -69,6 +78,7 @@ impl StemStore {
             assert_eq!(samples.len(), CHUNK_LEN, "a chunk");
             plane.iter().zip(samples).for_each(|(place, x)| place.store(x.to_bits(), Ordering::Relaxed));
         }
+        slot.version.store(version, Ordering::Relaxed);
         slot.chunk_idx.store(chunk_idx, Ordering::Release);
     }
 
@@ -87,11 +97,6 @@ impl StemStore {
         }
         fence(Ordering::Acquire);
         slot.chunk_idx.load(Ordering::Relaxed) == chunk_idx
-    }
-
-    /// Forgets everything.
-    pub fn clear(&self) {
-        self.slots.iter().filter_map(OnceLock::get).for_each(|slot| slot.chunk_idx.store(-1, Ordering::Release));
     }
 }
 
@@ -116,13 +121,12 @@ mod tests {
     fn chunks_come_back_and_newer_ones_take_their_places() {
         let store = StemStore::with_num_slots(8);
         assert!(!store.has(3) && read(&store, 3, 1).is_none());
-        store.write(3, &chunk(1.0));
+        store.write(3, 7, &chunk(1.0));
         let stems = read(&store, 3, 50).unwrap();
         assert!(stems[2][1].iter().all(|&x| x == 1.625) && stems[0][0].len() == 50);
-        store.write(11, &chunk(2.0));
+        store.write(11, 7, &chunk(2.0));
         assert!(!store.has(3) && store.has(11) && read(&store, 3, 1).is_none());
-        store.clear();
-        assert!(!store.has(11));
+        assert!(store.has_version(11, 7) && !store.has_version(11, 8) && !store.has_version(3, 7));
     }
 
     #[test]
@@ -130,7 +134,7 @@ mod tests {
         let store = Arc::new(StemStore::with_num_slots(4));
         let writer = {
             let store = store.clone();
-            thread::spawn(move || (0..3000).for_each(|idx| store.write(4 * idx, &chunk(idx as f32))))
+            thread::spawn(move || (0..3000).for_each(|idx| store.write(4 * idx, 1, &chunk(idx as f32))))
         };
         let mut num_read = 0;
         while !writer.is_finished() {

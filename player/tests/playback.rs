@@ -317,3 +317,29 @@ fn a_file_that_is_none_says_so_and_a_model_that_is_none_leaves_the_mix() {
     player.start_export(None);
     assert!(player.export_message().unwrap().contains("not open"));
 }
+
+#[test]
+fn sensitivity_is_heard_and_exported() {
+    let bench = Bench::new();
+    let (player, mut playback) = bench.open();
+    set(&player.params.vocals.solo, 1.0);
+    wait_for("the stems", || player.is_complete());
+    render(&mut playback, 10);
+    player.transport.set_playing(true);
+    render(&mut playback, 3000);
+    player.seek(60_000);
+    let neutral = render(&mut playback, 20_000);
+    set(&player.params.vocals.sensitivity, 0.0);
+    // It looks, then it begins anew.
+    thread::sleep(Duration::from_millis(200));
+    wait_for("the stems", || player.is_complete());
+    player.seek(60_000);
+    let sharp = render(&mut playback, 20_000);
+    let difference = difference_db(&sharp[0][FADE_LEN..], &neutral[0][FADE_LEN..]);
+    assert!(difference > -40.0, "{difference} dB");
+    let path = bench.dir.path().join("sharp.wav");
+    player.export_now(&path, &player.params.mix_controls(), &mut |_| true).unwrap();
+    let exported = read_all(&path).unwrap();
+    let difference = difference_db(&exported.samples[0][60_000 + FADE_LEN..80_000], &sharp[0][FADE_LEN..]);
+    assert!(difference < -100.0, "{difference} dB");
+}

@@ -6,7 +6,7 @@ use crate::{
     pipeline::sanitise,
     silence::Silence,
     spectra::SpectrumTap,
-    stages::{Analysis, Estimator, Planes, Slice, Synthesis, estimator_of},
+    stages::{Analysis, Estimator, Planes, Sensitivity, Slice, Synthesis, estimator_of},
 };
 use slicqt::{Complex, Plan};
 use std::{collections::VecDeque, sync::Arc};
@@ -35,6 +35,8 @@ pub(crate) enum Heard {
 /// From the network's output to hops of the stems.
 pub(crate) struct Outlet {
     pub estimator: Box<dyn Estimator>,
+    /// Neutral where nobody pushes any.
+    pub sensitivity: Sensitivity,
     synthesis: Synthesis,
     /// `[slice]` of the mix: the first is the one that the masker answers, the last is new.
     coefs: VecDeque<Coefs>,
@@ -51,6 +53,7 @@ pub(crate) fn ends_of(graph: &Graph, masker_delay_slices: usize) -> (Intake, Out
     let late_slices = masker_delay_slices + estimator.delay_slices();
     let synthesis = Synthesis::new(plan.clone(), timing, num_stems, late_slices);
     let analysis = Analysis::new(plan.clone(), timing);
+    let sensitivity = Sensitivity::new(plan, timing, num_stems, late_slices);
     let preroll_hops = analysis.num_later_slices() + late_slices + synthesis.num_earlier_slices();
     let intake = Intake {
         silence: Silence::new(preroll_hops, plan.hop_len(), manifest.sample_rate_hz),
@@ -58,7 +61,7 @@ pub(crate) fn ends_of(graph: &Graph, masker_delay_slices: usize) -> (Intake, Out
         analysis,
     };
     let coefs = (0..=masker_delay_slices).map(|_| make_coefs(plan)).collect();
-    (intake, Outlet { estimator, synthesis, coefs, num_slices: 0, masker_delay_slices })
+    (intake, Outlet { estimator, sensitivity, synthesis, coefs, num_slices: 0, masker_delay_slices })
 }
 
 pub(crate) fn make_coefs(plan: &Arc<Plan>) -> Coefs {
@@ -121,9 +124,19 @@ impl Outlet {
         let slice = output.map(|output| Slice { mix: &self.coefs[0], output });
         self.estimator.push(slice);
         let estimator = &self.estimator;
+        let is_bent = !self.sensitivity.is_neutral();
+        if is_bent {
+            let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
+            self.sensitivity.take(&mut estimate);
+        }
+        let sensitivity = &self.sensitivity;
         let is_watched = watcher.is_some();
         let mut estimate = |stem, channel, coefs: &mut [_]| {
-            estimator.estimate_into(slice, stem, channel, coefs);
+            if is_bent {
+                coefs.copy_from_slice(sensitivity.coefs(stem, channel));
+            } else {
+                estimator.estimate_into(slice, stem, channel, coefs);
+            }
             if let Some(tap) = &mut watcher {
                 tap.add_stem(stem, channel, coefs);
             }
@@ -153,6 +166,7 @@ impl Outlet {
 
     pub fn reset(&mut self) {
         self.estimator.reset();
+        self.sensitivity.reset();
         self.synthesis.reset();
         self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));
         self.num_slices = 0;

@@ -21,6 +21,8 @@ pub struct Pipeline {
     intake: Intake,
     masker: Box<dyn Masker>,
     outlet: Outlet,
+    /// `[stem]`, of the next hop.
+    next_sensitivities: Vec<f32>,
     output_kind: OutputKind,
     num_stems: usize,
     /// `[channel][sample]`
@@ -60,6 +62,7 @@ impl Pipeline {
         Ok(Pipeline {
             output_kind: manifest.output.kind,
             num_stems: manifest.stems.len(),
+            next_sensitivities: vec![0.0; manifest.stems.len()],
             hop: [silence(), silence()],
             coefs: make_coefs(graph.plan()),
             is_settled: false,
@@ -136,6 +139,18 @@ impl Pipeline {
         self.intake.num_later_slices()
     }
 
+    /// How much each stem takes of what it shares with others, `[stem]`, -1..=1, from the next hop on: below 0 its masks are
+    /// sharper, above 0 softer, at 0 the network's. It acts on the slices whose middle lies in these hops.
+    ///
+    /// # Panics
+    /// If their number is not [`num_stems`](Self::num_stems).
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_sensitivities(&mut self, sensitivities: &[f32]) {
+        self.next_sensitivities.copy_from_slice(sensitivities);
+    }
+
     /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
     /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: the
     /// residual of the network's output is split equally, and the last stem is the mix minus the others. Samples that
@@ -155,6 +170,7 @@ impl Pipeline {
         for channel in 0..2 {
             self.hop[channel].copy_from_slice(hop[channel]);
         }
+        self.outlet.sensitivity.push(&self.next_sensitivities);
         let is_watched = self.tap.as_mut().is_some_and(SpectrumTap::begin_hop);
         let heard = self.intake.take(&mut self.hop);
         self.is_settled = heard != Heard::Sound

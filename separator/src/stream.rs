@@ -76,6 +76,11 @@ impl Stream {
         self.pipeline.is_settled() && self.resampling.as_ref().is_none_or(is_silent)
     }
 
+    /// Of the model's stems, from the next job on: [`Pipeline::set_sensitivities`].
+    pub fn set_sensitivities(&mut self, sensitivities: &[f32]) {
+        self.pipeline.set_sensitivities(sensitivities);
+    }
+
     /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
     pub fn restart(&mut self, job_idx: i64) {
         self.pipeline.reset();

@@ -6,6 +6,7 @@
 //! | [`Planes`] | coefficients | what the network sees of them | nothing |
 //! | masker | planes | the network's output for each stem | its look-ahead, or a block of slices |
 //! | estimator: [`Masking`], [`Wiener`] | coefficients, network output | coefficients of every stem | nothing, or a window |
+//! | sensitivity | coefficients of every stem | the same, sharper or softer | nothing |
 //! | [`Synthesis`] | coefficients of every stem, the mix | a hop of every stem | what slices overlap |
 //!
 //! All but the masker work without a graph, so that a trainer computes with them what the engine will compute:
@@ -42,6 +43,7 @@ mod analysis;
 mod blocks;
 mod estimator;
 mod masker;
+mod sensitivity;
 mod synthesis;
 mod wiener;
 
@@ -49,6 +51,7 @@ pub use analysis::{Analysis, Planes};
 pub use estimator::Masking;
 pub(crate) use estimator::{Estimator, estimator_of, is_usable};
 pub(crate) use masker::{Masker, masker_of};
+pub(crate) use sensitivity::Sensitivity;
 pub use synthesis::{Estimate, Synthesis};
 pub use wiener::Wiener;
 
