@@ -65,7 +65,8 @@ impl Player {
         let spectra: Arc<SpectrumFeed> = Arc::default();
         let model_name = engine.model.manifest.name.clone();
         let playback = Playback::new(song.clone(), store.clone(), transport.clone(), params.clone(), meters.clone());
-        let separating = Separating::start(engine, song.clone(), store, transport.clone(), spectra.clone(), params.clone())?;
+        let separating =
+            Separating::start(engine, song.clone(), store, transport.clone(), spectra.clone(), params.clone())?;
         let board: Arc<StatusBoard> = Arc::default();
         let export = Arc::default();
         Ok((Player { song, transport, params, board, meters, spectra, separating, model_name, export }, playback))

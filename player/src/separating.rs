@@ -7,7 +7,6 @@ use crate::{
 };
 use models::Model;
 use separator::{FileSeparator, Graph, Pipeline, Runtime, SeparatorError, SpectrumFeed, Stereo, stem_map};
-use unbraid_plugin::params::UnbraidParams;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -18,6 +17,7 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+use unbraid_plugin::params::UnbraidParams;
 
 /// Samples that are taken in at a time; a seek waits for as many.
 const STEP_LEN: usize = 1024;
@@ -49,7 +49,8 @@ struct Shared {
     error: Mutex<Option<String>>,
     /// Time to compute over time of music, f32 bits.
     load: AtomicU32,
-    is_complete: AtomicBool,
+    /// The sensitivities with which nothing was left to do at the last look.
+    complete_with: Mutex<Option<[f32; 4]>>,
     stop: AtomicBool,
 }
 
@@ -75,7 +76,7 @@ impl Separating {
             graph: Mutex::default(),
             error: Mutex::default(),
             load: AtomicU32::new(0),
-            is_complete: AtomicBool::new(false),
+            complete_with: Mutex::default(),
             stop: AtomicBool::new(false),
         });
         let worker = shared.clone();
@@ -108,7 +109,7 @@ impl Separating {
 
     /// Whether there was nothing left to do at the last look.
     pub fn is_complete(&self) -> bool {
-        self.shared.is_complete.load(Ordering::Acquire)
+        *lock(&self.shared.complete_with) == Some(self.shared.sensitivities())
     }
 
     /// Something has changed: it looks at once.
@@ -180,7 +181,8 @@ impl Shared {
                 run = None;
             }
             let wanted = self.next_wanted(settings.version);
-            self.is_complete.store(wanted.is_none() && self.song.known_len().is_some(), Ordering::Release);
+            let is_complete = wanted.is_none() && self.song.known_len().is_some();
+            *lock(&self.complete_with) = is_complete.then_some(settings.sensitivities);
             let Some(chunk_idx) = wanted else {
                 thread::park_timeout(4 * PAUSE);
                 continue;
@@ -209,7 +211,8 @@ impl Shared {
             chunk_of(self.song.num_decoded() + if self.song.known_len().is_some() { CHUNK_LEN as i64 - 1 } else { 0 });
         let here = chunk_of(self.transport.position());
         let active_loop = self.transport.active_loop().filter(|range| self.transport.position() < range.end);
-        let missing = |from: i64, end: i64| (from..end.min(decoded_end)).find(|&idx| !self.store.has_version(idx, version));
+        let missing =
+            |from: i64, end: i64| (from..end.min(decoded_end)).find(|&idx| !self.store.has_version(idx, version));
         // Further ahead would take the places of what is played now.
         let room_end = here + self.store.num_slots() - 2;
         if let Some(range) = active_loop {

@@ -330,8 +330,6 @@ fn sensitivity_is_heard_and_exported() {
     player.seek(60_000);
     let neutral = render(&mut playback, 20_000);
     set(&player.params.vocals.sensitivity, 0.0);
-    // It looks, then it begins anew.
-    thread::sleep(Duration::from_millis(200));
     wait_for("the stems", || player.is_complete());
     player.seek(60_000);
     let sharp = render(&mut playback, 20_000);
