@@ -10,7 +10,7 @@ mod voice;
 use synth::tone::{Noise, add_tone, note_hz};
 
 /// Names of the stems, in the order of `Song::stems`.
-pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
+pub use base::STEMS;
 
 /// How loud each stem stands in the mix, as a mixing engineer would set the faders.
 const MIX_GAINS: [f32; 4] = [2.4, 1.0, 0.65, 1.8];
