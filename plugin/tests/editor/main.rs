@@ -2,6 +2,7 @@
 
 mod bench;
 mod input;
+mod messages;
 mod pictures;
 mod rasterizer;
 mod song;
