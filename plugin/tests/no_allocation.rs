@@ -44,6 +44,8 @@ const MAX_BLOCK_LEN: usize = 1024;
 
 /// Random blocks, controls and resets; some blocks are longer than announced.
 fn assert_allocates_nothing(processor: &mut Processor) {
+    let meters = Arc::new(Meters::default());
+    processor.set_meter_writer(MeterWriter::new(meters.clone(), 48e3));
     let mut main = [vec![0.1_f32; 5000], vec![0.2; 5000]];
     let mut stems = [(); 4].map(|()| main.clone());
     let mut state = 1_u64;
@@ -56,6 +58,7 @@ fn assert_allocates_nothing(processor: &mut Processor) {
         let stem_controls = [(); 4].map(|()| StemControls {
             gain: [0.0, 0.5, 1.0, 4.0][random(4) as usize],
             pan: [-1.0, 0.0, 0.0, 0.3][random(4) as usize],
+            sensitivity: [-1.0, 0.0, 0.0, 0.3][random(4) as usize],
             is_muted: random(4) == 0,
             is_soloed: random(8) == 0,
         });
@@ -67,6 +70,10 @@ fn assert_allocates_nothing(processor: &mut Processor) {
         };
         let (num_channels, is_reset) = (random(3) as usize, random(100) == 0);
         let at_once = ControlSet::from_bits(if random(2) == 0 { 0 } else { random(1 << 32) as u32 });
+        // The editor is open, mostly: levels are measured.
+        if block_idx % 500 > 150 {
+            meters.read();
+        }
         let before = NUM_CALLS.get();
         let mut main = main.each_mut().map(|channel| &mut channel[..len]);
         let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));

@@ -1,7 +1,7 @@
 //! The host-free engine: a stereo mix goes in, its stems come out.
 //!
 //! From the inside out:
-//! - [`Runtime`] is the one ONNX Runtime of the process; nothing outside this crate knows `ort`.
+//! - [`Runtime`] is the one ONNX Runtime of the process; nothing outside this crate uses `ort`.
 //! - [`Graph`] is a model and its ONNX session, opened once per process and shared; [`NetworkState`] is what one stream
 //!   remembers.
 //! - [`Pipeline`] is synchronous: one hop of the mix in, one hop of every stem out, at the model's sample rate.
@@ -25,6 +25,7 @@
 pub type Stereo = [Vec<f32>; 2];
 
 mod denormals;
+mod ends;
 mod error;
 mod graph;
 mod latency;

@@ -1,4 +1,8 @@
 //! What an editor sees of the stems: levels, times, and nothing while nobody looks.
+#![allow(
+    clippy::needless_range_loop,
+    reason = "`for stem in 0..4` says more than enumerate over one of several arrays"
+)]
 
 mod common;
 use common::*;
@@ -71,7 +75,7 @@ fn a_tone_has_its_level_in_the_mix_and_in_each_stem() {
             // A tone between two wide bins is in both.
             assert!(level_db(column, 0, 5e3).abs() < 3.5, "mix: {}", what(0));
             for stem in 0..4 {
-                // What the masks lack to one is shared out.
+                // The residual of the masks is split equally.
                 let mask = MASKS[stem] + (1.0 - MASKS.iter().sum::<f32>()) / 4.0;
                 let difference = level_db(column, stem + 1, 5e3) - level_db(column, 0, 5e3) - 20.0 * mask.log10();
                 assert!(difference.abs() < 0.5, "stem {stem}, {difference:.1} dB off: {}", what(stem + 1));

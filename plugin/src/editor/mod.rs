@@ -4,15 +4,17 @@
 //! and knows no window, so that tests draw it without one; [`window`] puts it into the host's.
 //! - what it looks like: [`theme`], and nothing else; its size is remembered by [`settings`];
 //! - what it is made of: [`strip`]s with a [`fader`], a [`level_meter`], a [`value_field`], [`slider`]s and [`toggle`]s; the
-//!   [`master`] strip, [`header`] and [`footer`], [`presets`];
+//!   [`master`] strip, [`header`] and [`footer`], [`presets`], [`ab`], the [`model_menu`];
 //! - what it hears of the stems' spectra: [`spectrogram`], from a [`spectrum_history`];
 //! - what input does: [`param_input`]; what the host and the audio thread hear of it: [`touch`].
 
+pub mod ab;
 pub mod fader;
 pub mod footer;
 pub mod header;
 pub mod level_meter;
 pub mod master;
+pub mod model_menu;
 pub mod param_input;
 pub mod presets;
 pub mod settings;
@@ -28,9 +30,11 @@ pub mod window;
 
 use crate::{
     meters::{Meters, NUM_METERS},
+    model_shelf::Shelf,
     params::UnbraidParams,
     reporter::StatusBoard,
 };
+use ab::Comparison;
 use egui::{Rect, Ui, pos2, vec2};
 use level_meter::LevelMeter;
 use separator::SpectrumFeed;
@@ -56,6 +60,10 @@ pub struct View {
     saved_settings: Settings,
     touch: Touch,
     typing: Typing,
+    comparison: Comparison,
+    /// The models that can be chosen.
+    pub shelf: Shelf,
+    is_model_menu_open: bool,
     /// `[meter]`
     meters_shown: [LevelMeter; NUM_METERS],
     /// What the stems are made of.
@@ -84,6 +92,9 @@ impl View {
             settings,
             file,
             typing: Typing::default(),
+            comparison: Comparison::default(),
+            shelf: Shelf::default(),
+            is_model_menu_open: false,
             meters_shown: [LevelMeter::default(); NUM_METERS],
             spectrogram: Spectrogram::new(spectra, spectrogram::NUM_COLUMNS),
             last_frame_s: None,

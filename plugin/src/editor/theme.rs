@@ -26,6 +26,8 @@ pub const ROW_HEIGHT: f32 = 24.0;
 pub const FADER_CAP: Vec2 = vec2(30.0, 14.0);
 /// Width of one channel of a meter, in points.
 pub const METER_WIDTH: f32 = 9.0;
+/// Width of the menu of models, in points.
+pub const MODEL_MENU_WIDTH: f32 = 460.0;
 /// Radius of corners, in points.
 pub const CORNER: f32 = 4.0;
 
@@ -46,7 +48,7 @@ pub struct Theme {
     pub text: Color32,
     /// Text that matters less: ticks, units.
     pub faint_text: Color32,
-    /// Text on `stems`, `mute`, `solo` and `warning`.
+    /// Text on `stems`, `mix`, `mute`, `solo` and `warning`.
     pub text_on_colour: Color32,
     /// The frame around what the keyboard acts on.
     pub focus: Color32,
@@ -213,7 +215,7 @@ mod tests {
                 let marks = [theme.mix, theme.mute, theme.solo, theme.warning, theme.focus];
                 pairs.extend(theme.stems.into_iter().chain(marks).map(|mark| (mark, ground)));
             }
-            let coloured = theme.stems.into_iter().chain([theme.mute, theme.solo, theme.warning]);
+            let coloured = theme.stems.into_iter().chain([theme.mix, theme.mute, theme.solo, theme.warning]);
             pairs.extend(coloured.map(|ground| (theme.text_on_colour, ground)));
             for (mark, ground) in pairs {
                 let contrast = contrast(mark, ground);

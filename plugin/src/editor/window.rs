@@ -1,7 +1,7 @@
 //! The window in the host.
 
 use super::{View, settings::SettingsFile, theme::MIN_WINDOW_SIZE, touch::Touch};
-use crate::{meters::Meters, params::UnbraidParams, reporter::StatusBoard};
+use crate::{meters::Meters, model_shelf::Shelf, params::UnbraidParams, reporter::StatusBoard};
 use nice_plug::{
     context::gui::GuiContext,
     editor::{
@@ -41,7 +41,8 @@ impl UnbraidEditor {
         meters: Arc<Meters>,
         spectra: Arc<SpectrumFeed>,
     ) -> Option<Self> {
-        let view = View::new(params, board, meters, spectra.clone(), SettingsFile::of_user());
+        let mut view = View::new(params, board, meters, spectra.clone(), SettingsFile::of_user());
+        view.shelf = Shelf::installed();
         let touch = view.touch().clone();
         let size = LogicalSize::new(view.settings.width, view.settings.height);
         let state = EguiEditorState::from_size(size, view.settings.scale());

@@ -1,7 +1,7 @@
 //! The editor on a bench: a view without a window, and a host that writes down what it hears.
 
 use crate::rasterizer::Rasterizer;
-use egui::{Context, Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect, Vec2, pos2};
+use egui::{Context, Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect, Shape, Vec2, pos2};
 use image::RgbImage;
 use nice_plug::{
     context::{
@@ -12,9 +12,12 @@ use nice_plug::{
     prelude::PluginState,
 };
 use separator::{SpectrumColumn, SpectrumFeed};
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 use unbraid_plugin::{
-    editor::{View, settings::SettingsFile, theme},
+    editor::{View, settings::SettingsFile, strip::NUM_ROWS, theme},
     meters::{MeterWriter, Meters},
     params::UnbraidParams,
     reporter::StatusBoard,
@@ -172,6 +175,32 @@ impl Bench {
         self.rasterizer.draw(&self.ctx, output, self.size)
     }
 
+    /// The middle of the first text of the last frame that has `part` in it.
+    pub fn text_with(&self, part: &str) -> Option<Pos2> {
+        fn find(shape: &Shape, part: &str) -> Option<Pos2> {
+            match shape {
+                Shape::Text(text) if text.galley.text().contains(part) => Some(text.visual_bounding_rect().center()),
+                Shape::Vec(shapes) => shapes.iter().find_map(|shape| find(shape, part)),
+                _ => None,
+            }
+        }
+        self.last.as_ref()?.shapes.iter().find_map(|clipped| find(&clipped.shape, part))
+    }
+
+    /// Opens the menu of models and waits until it has found some.
+    pub fn open_model_menu(&mut self) {
+        let status = self.board.get();
+        let button = self.text_with(status.model.as_deref().unwrap_or("no model")).expect("the button of the models");
+        self.click(button);
+        let start = Instant::now();
+        while self.view.shelf.models().is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(20), "the menu looks for models");
+            self.frames(1);
+        }
+        // A menu has its size from the second frame on.
+        self.frames(3);
+    }
+
     /// Everything that the host has heard since it was asked last.
     pub fn heard(&self) -> Vec<Heard> {
         std::mem::take(&mut self.host.heard.lock().unwrap())
@@ -296,9 +325,19 @@ pub fn solo_of(stem_idx: usize) -> Pos2 {
     row_of(stem_idx, 1) + egui::vec2(30.0, 0.0)
 }
 
-/// The middle of one of the three rows below the fader.
+/// Its sensitivity.
+pub fn sensitivity_of(stem_idx: usize) -> Pos2 {
+    row_of(stem_idx, 3)
+}
+
+/// The buttons A, B and Copy.
+pub fn comparison() -> [Pos2; 3] {
+    [-45.0, -13.0, 32.0].map(|x| row_of(4, 3) + egui::vec2(x, 0.0))
+}
+
+/// The middle of one of the rows below the fader.
 fn row_of(stem_idx: usize, row: usize) -> Pos2 {
     let bottom = theme::WINDOW_SIZE.y - theme::FOOTER_HEIGHT - 2.5 * theme::GAP;
-    let up = (2 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
+    let up = (NUM_ROWS - 1 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
     pos2(fader_of(stem_idx).x, bottom - up)
 }

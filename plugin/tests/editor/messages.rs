@@ -2,7 +2,11 @@
 
 use super::bench::Bench;
 use separator::EngineConfig;
-use unbraid_plugin::{reporter::Reporter, separation};
+use unbraid_plugin::{
+    model_choice::ModelChoice,
+    reporter::Reporter,
+    separation::{self, Lineup},
+};
 
 #[test]
 fn what_goes_wrong_is_in_the_editor() {
@@ -10,7 +14,8 @@ fn what_goes_wrong_is_in_the_editor() {
     let mut bench = Bench::with_board(1.0, reporter.board().clone());
     assert!(bench.texts().contains("Not playing yet"), "{}", bench.texts());
     let config = EngineConfig { sample_rate_hz: 48_000.0, max_block_len: 512 };
-    let (watch, _audio_side) = separation::start("no such model", &config, &reporter);
+    let lineup = Lineup::new(&ModelChoice::playing("no such model"), &config);
+    let (watch, _audio_side) = separation::start(&lineup, &config, &reporter);
     assert!(watch.is_none());
     bench.frames(1);
     let texts = bench.texts();

@@ -1,7 +1,7 @@
 //! The main thread's side of one instance: loads models behind the music, and knows how the separation is doing.
 
 use super::{
-    audio_side::{AudioSide, LaneRings},
+    audio_side::{Arrival, AudioSide, LaneRings},
     clock::now_ns,
     lane::AudioLane,
     library,
@@ -63,6 +63,8 @@ impl From<PathBuf> for RuntimeSource {
 pub struct EngineStatus {
     /// Of the model that was chosen last.
     pub state: EngineState,
+    /// Of the model for offline renders; None if it is the same. Should it fail, the one that plays does its work.
+    pub bouncing: Option<EngineState>,
     /// Hops whose stems did not come in time and were replaced by the mix, since the engine was started.
     pub late_hops: u64,
     /// Time that the worker needs over the time that it has, averaged over the last ten hops or so: 1 is too much.
@@ -84,13 +86,15 @@ pub struct Engine {
 
 struct Control {
     /// New lanes on their way to the audio thread.
-    to_audio: Producer<Box<AudioLane>>,
+    to_audio: Producer<Arrival>,
     /// Old ones on their way back.
     from_audio: Consumer<Box<AudioLane>>,
     /// The lane that is heard, or was put there last.
     heard: Arc<LaneShared>,
     /// The lane that is being loaded, or has failed to.
     chosen: Arc<LaneShared>,
+    /// The lane for offline renders.
+    bouncing: Option<Arc<LaneShared>>,
     /// Late hops of lanes that are gone.
     late_hops: u64,
     /// Where all lanes publish their spectra.
@@ -136,8 +140,15 @@ impl Engine {
         let shared = ends.shared.clone();
         let (rings, to_audio, from_audio) = LaneRings::new();
         let audio_side = AudioSide::new(&plan, Box::new(lane), rings, activity.clone());
-        let control =
-            Control { to_audio, from_audio, heard: shared.clone(), chosen: shared, late_hops: 0, spectra: None };
+        let control = Control {
+            to_audio,
+            from_audio,
+            heard: shared.clone(),
+            chosen: shared,
+            bouncing: None,
+            late_hops: 0,
+            spectra: None,
+        };
         let engine = Engine { pool, plan, activity, control: Arc::new(Mutex::new(control)) };
         engine.load(runtime.into(), model, ends, |_| ())?;
         Ok((engine, audio_side))
@@ -176,11 +187,55 @@ impl Engine {
         self.load(runtime.into(), model, ends, move |control| {
             if let Some(lane) = lane.take()
                 && Arc::ptr_eq(&control.chosen, &shared)
-                && control.to_audio.push(lane).is_ok()
+                && control.to_audio.push(Arrival::Playing(lane)).is_ok()
             {
                 control.heard = shared.clone();
             }
         })
+    }
+
+    /// Another model for offline renders; None: the one that plays. It is opened beside the host's threads, and a render
+    /// that begins before it is ready waits for it. While the host plays in real time it costs memory and nothing else.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose); and [`SeparatorError::Busy`] if so many models were chosen that the audio thread has not
+    /// taken the last ones yet.
+    ///
+    /// # Realtime
+    /// Not safe: allocates, starts a thread.
+    pub fn choose_for_bouncing(
+        &self,
+        runtime: impl Into<RuntimeSource>,
+        model: Option<&Model>,
+    ) -> Result<(), SeparatorError> {
+        let mut loading = None;
+        if let Some(model) = model {
+            check_is_live(model)?;
+            if !self.plan.has_room_for(&model.manifest) {
+                return Err(SeparatorError::NoRoomInPlan { name: model.manifest.name.clone() });
+            }
+            let schedule = schedule_of(&model.manifest, self.plan.sample_rate_hz());
+            // Nobody need look after it: offline, whoever waits wakes the workers.
+            let activity = Arc::new(Activity::new(self.pool.doorbell().clone()));
+            activity.set_active(false);
+            let (lane, ends) = AudioLane::new(&schedule, &self.plan, self.pool.doorbell().clone(), activity, false);
+            loading = Some((Box::new(lane), ends, model));
+        }
+        let (lane, load) = loading.map_or((None, None), |(lane, ends, model)| (Some(lane), Some((ends, model))));
+        {
+            let mut control = lock(&self.control);
+            control.tidy();
+            control.to_audio.push(Arrival::Bouncing(lane)).map_err(|_| SeparatorError::Busy)?;
+            let shared = load.as_ref().map(|(ends, _)| ends.shared.clone());
+            // Its spectra are not published: the feed takes those of the newest lane, and that is to be the one that plays.
+            if let Some(old) = std::mem::replace(&mut control.bouncing, shared) {
+                old.stop.store(true, Ordering::Release);
+            }
+        }
+        match load {
+            Some((ends, model)) => self.load(runtime.into(), model, ends, |_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Opens the model on a thread of its own and gives its lane to the pool.
@@ -244,6 +299,7 @@ impl Engine {
         let heard = &control.heard;
         EngineStatus {
             state: control.chosen.engine_state(),
+            bouncing: control.bouncing.as_ref().map(|lane| lane.engine_state()),
             late_hops: control.late_hops + heard.late_hops.load(Ordering::Relaxed),
             load: f32::from_bits(heard.load.load(Ordering::Relaxed)),
             num_replaced_workers: self.pool.num_replaced(),
@@ -313,7 +369,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut control = lock(&self.control);
         control.tidy();
-        for lane in [&control.heard, &control.chosen] {
+        for lane in [&control.heard, &control.chosen].into_iter().chain(&control.bouncing) {
             lane.stop.store(true, Ordering::Release);
         }
         drop(control);

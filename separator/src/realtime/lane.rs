@@ -66,7 +66,7 @@ impl AudioLane {
             slack_ns,
         };
         let start_slack_ns = ns(latency_samples as i64 - fade_len_of(schedule) as i64 - plan.max_block_len() as i64);
-        (lane, WorkerEnds { shared, jobs, results, slack_ns, start_slack_ns, min_gap_ns, begins_in_music })
+        (lane, WorkerEnds { shared, jobs, results, slack_ns, start_slack_ns, min_gap_ns })
     }
 
     pub fn shared(&self) -> &LaneShared {
@@ -117,15 +117,35 @@ impl AudioLane {
         num_missing
     }
 
-    /// Begins a new stream.
+    /// For the samples that come from now on, `[stem]`.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_sensitivities(&mut self, sensitivities: [f32; 4]) {
+        self.dispatcher.set_sensitivities(sensitivities);
+    }
+
+    /// Begins a new stream: silence came before.
     ///
     /// # Realtime
     /// Safe.
     pub fn reset(&mut self) {
+        self.begin_stream(false);
+    }
+
+    /// Begins a new stream in the middle of music that this lane has not heard.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn join(&mut self) {
+        self.begin_stream(true);
+    }
+
+    fn begin_stream(&mut self, begins_in_music: bool) {
         self.epoch += 1;
         self.link.shared.set_epoch(self.epoch);
         let job_at_hand = self.dispatcher.reset(&self.schedule);
-        self.collector.reset(self.epoch, job_at_hand);
+        self.collector.reset(self.epoch, job_at_hand, begins_in_music);
     }
 }
 

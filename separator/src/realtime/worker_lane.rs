@@ -32,7 +32,6 @@ pub(crate) struct WorkerEnds {
     pub start_slack_ns: i64,
     /// From one job to the next, at least, in real time: a hop less a block.
     pub min_gap_ns: i64,
-    pub begins_in_music: bool,
 }
 
 /// One worker at a time computes it.
@@ -44,6 +43,8 @@ pub(crate) struct WorkerLane {
     /// For each stem of the model, which of the plugin's it is part of.
     stem_map: Vec<usize>,
     sample_rate_hz: f64,
+    /// `[stem]` of the model, of the job at hand.
+    sensitivities: Vec<f32>,
     /// The job that would continue the stream: epoch and index.
     next: Option<(u64, i64)>,
     /// Jobs whose stems are not used after a gap, and how many of them are left.
@@ -64,6 +65,7 @@ impl WorkerLane {
             ends,
             stream,
             model_stems,
+            sensitivities: vec![0.0; stem_map.len()],
             stem_map,
             sample_rate_hz,
             next: None,
@@ -140,7 +142,7 @@ impl WorkerLane {
             }
             if self.next != Some((job.epoch, job.idx)) {
                 self.stream.restart(job.idx);
-                let is_start = job.idx == 0 && !(job.epoch == 0 && self.ends.begins_in_music);
+                let is_start = job.idx == 0 && !job.begins_in_music;
                 self.preroll_left = if is_start { 0 } else { self.preroll };
             }
             self.separate(&mut job)?;
@@ -157,6 +159,10 @@ impl WorkerLane {
 
     /// The model's stems into the plugin's four. Buffers change places rather than being copied.
     fn separate(&mut self, job: &mut Job) -> Result<(), SeparatorError> {
+        for (sensitivity, &slot) in self.sensitivities.iter_mut().zip(&self.stem_map) {
+            *sensitivity = job.sensitivities[slot];
+        }
+        self.stream.set_sensitivities(&self.sensitivities);
         self.stream.process_job(&mut job.mix, &mut self.model_stems)?;
         self.is_settled = self.stream.is_settled();
         let mut is_filled = [false; 4];

@@ -8,8 +8,6 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::output;
-
 /// The name under which plotters knows the font that is built in.
 pub const FONT: &str = "sans-serif";
 /// And the one for names of files, in which every letter has its place: plotters draws narrow letters too far left.
@@ -35,6 +33,9 @@ impl Canvas {
     }
 
     /// Draws with plotters.
+    ///
+    /// # Errors
+    /// As plotters has them.
     pub fn draw<T>(&mut self, draw: impl FnOnce(&Area) -> Drawn<T>) -> Result<T> {
         let size = (self.width as u32, self.height as u32);
         let root = BitMapBackend::with_buffer(&mut self.pixels, size).into_drawing_area();
@@ -43,7 +44,10 @@ impl Canvas {
         Ok(drawn)
     }
 
-    /// Sets the pixels of a rectangle one by one.
+    /// Sets the pixels of a rectangle one by one: `color(row, column)`.
+    ///
+    /// # Panics
+    /// If it does not lie within the picture.
     pub fn fill(&mut self, rectangle: &Rectangle, color: impl Fn(usize, usize) -> [u8; 3]) {
         for row in 0..rectangle.height {
             for column in 0..rectangle.width {
@@ -53,13 +57,16 @@ impl Canvas {
         }
     }
 
-    /// Writes the file, beside its name first.
+    /// Writes the file, which is replaced in one step.
+    ///
+    /// # Errors
+    /// As the file system has them, with the path.
     pub fn write_png(&self, path: &Path) -> Result<()> {
         let mut png = Vec::new();
         PngEncoder::new(&mut png)
             .write_image(&self.pixels, self.width as u32, self.height as u32, ExtendedColorType::Rgb8)
             .map_err(|error| anyhow!("{}: could not encode the picture: {error}", path.display()))?;
-        output::write(path, &png)
+        base::write_whole(path, png).map_err(|error| anyhow!("{}: could not write: {error}", path.display()))
     }
 }
 
@@ -72,9 +79,13 @@ pub type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
 /// Part of a canvas, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rectangle {
+    /// Its first column.
     pub left: usize,
+    /// Its first row.
     pub top: usize,
+    /// Columns.
     pub width: usize,
+    /// Rows.
     pub height: usize,
 }
 
@@ -84,16 +95,4 @@ impl Rectangle {
         let len = |range: &std::ops::Range<i32>| (range.end - range.start).max(1) as usize;
         Rectangle { left: x.start as usize, top: y.start as usize, width: len(&x), height: len(&y) }
     }
-}
-
-/// Frequencies that get a label, within a range.
-pub fn frequency_ticks(low_hz: f64, high_hz: f64) -> Vec<f64> {
-    let decades = (0..5).map(|exponent| 10f64.powi(exponent));
-    let ticks = decades.flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * decade));
-    ticks.filter(|hz| *hz >= low_hz * 0.999 && *hz <= high_hz * 1.001).collect()
-}
-
-/// 50, 200, 1k, 20k.
-pub fn frequency_label(hz: &f64) -> String {
-    if *hz >= 1000.0 { format!("{}k", hz / 1000.0) } else { format!("{hz}") }
 }
