@@ -58,6 +58,7 @@ fn smooth(channel: &mut [f32], rate: f64) {
 fn check(input: &Stereo, outputs: &[Stereo], latency: usize, is_untouched: bool, with_nan: bool, what: &str) {
     let peak = input.iter().flatten().filter(|sample| sample.is_finite()).fold(1.0f32, |peak, x| peak.max(x.abs()));
     for channel in 0..2 {
+        #[expect(clippy::needless_range_loop, reason = "several signals have this index")]
         for n in 0..input[0].len() {
             let heard = n.checked_sub(latency).map_or(0.0, |n| input[channel][n]);
             let main = outputs[0][channel][n];
