@@ -148,6 +148,17 @@ impl Bench {
         self.last = Some(output);
     }
 
+    /// Makes triangles of the last frame, as the window does before it draws them; how many.
+    pub fn tessellate(&mut self) -> usize {
+        let output = self.last.take().expect("a frame was drawn");
+        let meshes = self.ctx.tessellate(output.shapes, output.pixels_per_point);
+        let count = |primitive: &egui::epaint::Primitive| match primitive {
+            egui::epaint::Primitive::Mesh(mesh) => mesh.indices.len() / 3,
+            egui::epaint::Primitive::Callback(_) => 0,
+        };
+        meshes.iter().map(|mesh| count(&mesh.primitive)).sum()
+    }
+
     /// The last frame as a picture.
     pub fn picture(&mut self) -> RgbImage {
         // Texts that have just been seen for the first time lie in the textures now.

@@ -1,6 +1,8 @@
 //! The editor without a window: its pictures, and what the host hears of mouse and keyboard.
 
 mod bench;
+#[cfg(unix)]
+mod cost;
 mod input;
 mod pictures;
 mod rasterizer;
