@@ -178,9 +178,9 @@ fn many_instances(model: &Model, duration: Duration, num_cores: usize) {
         let instances = &mut instances[..num.max(1)];
         instances.iter_mut().for_each(|instance| instance.audio.reset());
         play(instances, 512, false, Duration::from_secs(1));
-        let run = play(instances, 512, false, minute);
+        let run = play(instances, 512, false, duration.max(Duration::from_secs(20)));
         println!(
-            "| {num} playing ({share} %), begun at once, for 60 s or more | {:.3} | {} |",
+            "| {num} playing ({share} %), begun at once, for 20 s or more | {:.3} | {} |",
             run.cores, run.late_hops
         );
     }
