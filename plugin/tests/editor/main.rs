@@ -4,6 +4,7 @@ mod bench;
 #[cfg(unix)]
 mod cost;
 mod input;
+mod messages;
 mod pictures;
 mod rasterizer;
 mod song;

@@ -37,4 +37,4 @@ pub use shared::EngineState;
 pub use stem_map::stem_map;
 
 /// The stems of [`AudioSide::process_into`], in this order, whatever the order of the model.
-pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
+pub use base::STEMS;
