@@ -21,9 +21,7 @@ const RATE: f64 = 48_000.0;
 fn copy_of_bundle(test: &str) -> PathBuf {
     let dir = scratch_dir(test).join("bundle");
     copy_dir(places::clap().parent().expect("the plugin lies in a folder"), &dir);
-    TestModel { design: Design::bark_262(), ..TestModel::identity() }
-        .write(&dir.join("models/mix"))
-        .expect("a model");
+    TestModel { design: Design::bark_262(), ..TestModel::identity() }.write(&dir.join("models/mix")).expect("a model");
     dir
 }
 
