@@ -24,7 +24,7 @@
 //!     unbraid
 //!     libunbraid_onnxruntime.so, models/, licences/
 //! ```
-//! [`Platform`] tells what differs elsewhere. Each of the three is written beside its place and then moved there, so
+//! [`Platform`] has what differs elsewhere. Each of the three is written beside its place and then moved there, so
 //! that a host never loads half of one.
 #![warn(missing_docs)]
 
@@ -99,12 +99,33 @@ pub fn bundle_for(
         resources.copy_into(folder, "Contents/Resources")
     })?;
     let cli_dir = out_dir.join("cli");
-    replace_folder(&cli_dir, |folder| {
-        folder.copy_program(&program, platform.program())?;
-        resources.copy_into(folder, "")
-    })?;
+    write_program(&cli_dir, &program, &resources)?;
     let clap = if platform == Platform::MacOs { clap_dir } else { clap_dir.join(platform.clap_binary()) };
     Ok(Bundles { clap, vst3: vst3_dir, cli: cli_dir.join(platform.program()) })
+}
+
+/// Writes the command line program of `release_dir`, and all that it needs, into the folder `dir`, in place of what was
+/// there. The path of the program.
+///
+/// # Errors
+/// [`BundleError`]
+pub fn bundle_program(
+    release_dir: &Path,
+    runtime_library: &Path,
+    models_dir: &Path,
+    dir: &Path,
+) -> Result<PathBuf, BundleError> {
+    let platform = Platform::current();
+    let program = built(release_dir.join(platform.program()), "cli")?;
+    write_program(dir, &program, &Resources::find(platform, runtime_library, models_dir)?)?;
+    Ok(dir.join(platform.program()))
+}
+
+fn write_program(dir: &Path, program: &Path, resources: &Resources) -> Result<(), BundleError> {
+    replace_folder(dir, |folder| {
+        folder.copy_program(program, resources.platform.program())?;
+        resources.copy_into(folder, "")
+    })
 }
 
 fn built(path: PathBuf, package: &'static str) -> Result<PathBuf, BundleError> {

@@ -15,7 +15,7 @@ const CARD_FILE: &str = "CARD.md";
 
 /// ONNX Runtime, models and licences, found and checked.
 pub(crate) struct Resources {
-    platform: Platform,
+    pub platform: Platform,
     runtime_library: PathBuf,
     models: Vec<Model>,
 }

@@ -1,6 +1,6 @@
 //! What the program says, on outputs that may be closed or full.
 //!
-//! `println!` panics there. Here a closed pipe is the reader's choice, and any other failure is told once, at the end.
+//! `println!` panics there. Here a closed pipe is the reader's choice, and any other failure is reported once, at the end.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -28,7 +28,7 @@ pub fn print_line(line: impl Display) {
     print(format_args!("{line}\n"));
 }
 
-/// Writes a line to the standard error output. Where nobody can read it, nobody is told.
+/// Writes a line to the standard error output; failures are ignored.
 pub fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

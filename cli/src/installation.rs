@@ -1,4 +1,5 @@
-//! Where this program finds its model and ONNX Runtime: beside itself, or in the repository that it was built in.
+//! Where this program finds its model and ONNX Runtime: beside itself, in the repository that it was built in, or where
+//! `cargo xtask install` puts them.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,6 +9,10 @@ use anyhow::{Result, anyhow, bail};
 use base::DEFAULT_MODEL;
 use models::Model;
 use separator::{Pipeline, RUNTIME_VARIABLE, Runtime};
+
+/// What to do when only the program is there, as after `cargo install --path cli`.
+const INSTALL: &str =
+    "Or run `cargo xtask install` in Unbraid's sources: it installs this program with all that it needs";
 
 /// Model and runtime, loaded.
 pub struct Installation {
@@ -22,6 +27,7 @@ impl Installation {
         let name = model.or(from_env.as_deref()).unwrap_or(DEFAULT_MODEL);
         let dir = models::locate(name, &model_dirs()).map_err(|error| match (model, &from_env) {
             (None, Some(_)) => anyhow!("UNBRAID_MODEL: {error}; or unset the variable"),
+            (None, None) => anyhow!("{error}. {INSTALL}"),
             _ => error.into(),
         })?;
         let model = Model::load(&dir)?;
@@ -30,7 +36,8 @@ impl Installation {
             let path = path.display();
             bail!("{RUNTIME_VARIABLE}: {path} is no file; set it to the path of ONNX Runtime's library, or unset it");
         }
-        let runtime = Runtime::load(&separator::find_runtime(&runtime_dirs())?)?;
+        let library = separator::find_runtime(&runtime_dirs()).map_err(|error| anyhow!("{error}. {INSTALL}"))?;
+        let runtime = Runtime::load(&library)?;
         Ok(Installation { runtime, model })
     }
 
@@ -46,14 +53,16 @@ fn program_dirs() -> Vec<PathBuf> {
     program.map_or_else(|_| Vec::new(), |program| program.ancestors().skip(1).map(PathBuf::from).collect())
 }
 
-/// Installed: beside the program. For developers: `target/release/unbraid` uses `models/`.
+/// Bundled: beside the program. For developers: `target/release/unbraid` uses `models/`. Installed: in the user's data.
 pub fn model_dirs() -> Vec<PathBuf> {
     let dirs = program_dirs();
-    [dirs.first(), dirs.get(2)].into_iter().flatten().map(|dir| dir.join("models")).collect()
+    let installed = models::program_data_dir();
+    [dirs.first(), dirs.get(2), installed.as_ref()].into_iter().flatten().map(|dir| dir.join("models")).collect()
 }
 
-/// Installed: beside the program. For developers: `target/release/unbraid` uses `target/onnxruntime/`.
+/// The same; for developers `target/release/unbraid` uses `target/onnxruntime/`.
 fn runtime_dirs() -> Vec<PathBuf> {
     let dirs = program_dirs();
-    dirs.first().cloned().into_iter().chain(dirs.get(1).map(|dir| dir.join("onnxruntime"))).collect()
+    let built = dirs.get(1).map(|dir| dir.join("onnxruntime"));
+    dirs.first().cloned().into_iter().chain(built).chain(models::program_data_dir()).collect()
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C, heard between two blocks, so that nothing half-written stays behind.
+//! Ctrl-C, checked between two blocks, so that no half-written file stays behind.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

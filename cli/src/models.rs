@@ -14,7 +14,7 @@ use crate::console;
 use crate::installation::{Installation, model_dirs};
 use crate::progress::download_bar;
 
-/// Lists models, tells about them, imports published weights, and fetches them.
+/// Lists and describes models, imports and downloads published weights.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {

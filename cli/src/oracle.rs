@@ -126,7 +126,7 @@ pub struct MaskedMix {
 }
 
 impl MaskedMix {
-    /// Estimates that have heard only silence.
+    /// Estimates in their initial state.
     pub fn new(plan: Arc<Plan>, num_stems: usize, mask: OracleMask) -> MaskedMix {
         let hop = || vec![0.0; plan.hop_len()];
         MaskedMix {
@@ -173,14 +173,14 @@ impl MaskedMix {
     }
 }
 
-/// A separator that is told the answer: true stems in, the estimates of one kind of mask out, hop by hop.
+/// A separator that gets the true stems: true stems in, the estimates of one kind of mask out, hop by hop.
 pub struct Oracle {
     spectra: StemSpectra,
     masked: MaskedMix,
 }
 
 impl Oracle {
-    /// An oracle that has heard only silence.
+    /// An oracle in its initial state.
     pub fn new(plan: Arc<Plan>, num_stems: usize, mask: OracleMask) -> Oracle {
         let spectra = StemSpectra::new(Arc::clone(&plan), num_stems);
         Oracle { spectra, masked: MaskedMix::new(plan, num_stems, mask) }

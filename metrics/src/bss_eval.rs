@@ -58,12 +58,12 @@ pub struct BssEval {
     total: Vec<f64>,
     /// `[source]`: both channels are the same so far.
     is_mono: Vec<bool>,
-    /// `[source or estimate]`: nothing was heard so far.
+    /// `[source or estimate]`: all input so far was silent.
     is_silent: Vec<bool>,
 }
 
 impl BssEval {
-    /// A measurement that has heard nothing.
+    /// A measurement before any input.
     ///
     /// # Panics
     /// If there is no stem, no tap, or a window is shorter than a filter.

@@ -26,7 +26,7 @@ pub struct LagProducts {
 }
 
 impl LagProducts {
-    /// Of so many signals with so many others.
+    /// Of this many signals with this many others.
     pub fn new(num_first: usize, num_second: usize, num_lags: usize) -> LagProducts {
         let fft_len = FFT_LEN.max((4 * num_lags).next_power_of_two());
         let mut planner = RealFftPlanner::new();

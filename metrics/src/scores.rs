@@ -113,7 +113,7 @@ impl Window {
 
 /// The ratios of all windows, with filters of the whole song.
 pub fn scores(layout: &Layout, windows: &[Window], total: &[f64], is_mono: &[bool], is_silent: &[bool]) -> Scores {
-    // A stem that is silent all through tells nothing (museval refuses it). Two equal channels are one: the equations
+    // A stem that is silent throughout cannot be scored (museval refuses it). Two equal channels are one: the equations
     // would have no single solution.
     let sources: Vec<usize> = (0..layout.num_sources).filter(|source| !is_silent[*source]).collect();
     let channels_of = |source: usize| if is_mono[source] { vec![2 * source] } else { vec![2 * source, 2 * source + 1] };

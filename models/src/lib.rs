@@ -34,9 +34,9 @@ mod validate;
 
 pub use checksum::sha256_file;
 pub use error::ModelError;
-pub use location::{find_by_name, locate, user_models_dir, user_models_dirs};
+pub use location::{find_by_name, locate, program_data_dir, user_models_dir, user_models_dirs};
 pub use manifest::{
     Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
     Training, Transform,
 };
-pub use model::Model;
+pub use model::{GraphBytes, Model};

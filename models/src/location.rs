@@ -12,6 +12,9 @@ use crate::{
 use directories::BaseDirs;
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 
+/// Our folder in the user's data folder.
+const OWN_DIR: &str = if cfg!(any(windows, target_os = "macos")) { "Unbraid" } else { "unbraid" };
+
 /// The folder of the model of this name: `<dir>/<name>` in the first of `dirs` that has it, then in
 /// [`user_models_dirs`]. For names from projects and other files: paths, drives, devices and `..` are refused before
 /// the file system is asked, since on Windows even a look at `\\server\share` sends the user's credentials there.
@@ -63,6 +66,12 @@ fn has_manifest(dir: &Path) -> bool {
     dir.join(MANIFEST_FILE).is_file()
 }
 
+/// Where `cargo xtask install` puts what the command line program needs (ONNX Runtime, and the models that come with it in
+/// `models/`): `program` beside the models of [`user_models_dir`]. None without a home.
+pub fn program_data_dir() -> Option<PathBuf> {
+    BaseDirs::new().map(|base| base.data_local_dir().join(OWN_DIR).join("program"))
+}
+
 /// Where users put models of their own: `$XDG_DATA_HOME/unbraid/models` (`~/.local/share/...`), on macOS
 /// `~/Library/Application Support/Unbraid/models`, on Windows `%LOCALAPPDATA%\Unbraid\models`. None without a home.
 pub fn user_models_dir() -> Option<PathBuf> {
@@ -73,9 +82,9 @@ pub fn user_models_dir() -> Option<PathBuf> {
 /// which would travel over the network at every login.
 pub fn user_models_dirs() -> Vec<PathBuf> {
     let Some(base) = BaseDirs::new() else { return vec![] };
-    let own = if cfg!(any(windows, target_os = "macos")) { "Unbraid" } else { "unbraid" };
     // The same folder twice, except on Windows.
-    let mut dirs = vec![base.data_local_dir().join(own).join("models"), base.data_dir().join(own).join("models")];
+    let mut dirs =
+        vec![base.data_local_dir().join(OWN_DIR).join("models"), base.data_dir().join(OWN_DIR).join("models")];
     dirs.dedup();
     dirs
 }

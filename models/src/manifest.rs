@@ -266,13 +266,13 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offline {
-    /// A Wiener filter after the masks, per bucket over windows of so many frames.
+    /// A Wiener filter after the masks, per bucket over windows of this many frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiener_window_frames: Option<usize>,
     /// So many slices go through the graph at once, block after block, which then needs no memory of the past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block_slices: Option<usize>,
-    /// So many slices of silence count as heard before the first, in the first block: fewer than a block has.
+    /// Slices of silence in front of the first slice, in the first block: fewer than a block has.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lead_slices: usize,
 }

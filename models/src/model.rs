@@ -53,20 +53,33 @@ impl Model {
     /// Checks that the graph is the one that the manifest was written for, and looks through it ([`crate::graph`]).
     ///
     /// # Errors
-    /// [`ModelError`] names the file, what was expected and what is there.
+    /// As [`read_graph`](Self::read_graph).
     ///
     /// # Realtime
     /// Not safe: reads a file.
     pub fn verify(&self) -> Result<(), ModelError> {
+        self.read_graph().map(|_| ())
+    }
+
+    /// Reads the graph and checks what was read: that it is the graph that the manifest was written for, and what it holds
+    /// ([`crate::graph`]). Whoever runs it should take these bytes and not open the file again, which may be another by
+    /// then.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the file, what was expected and what is there.
+    ///
+    /// # Realtime
+    /// Not safe: reads a file.
+    pub fn read_graph(&self) -> Result<GraphBytes, ModelError> {
         let graph = self.onnx_path();
-        let bytes = read_graph(&graph)?;
+        let bytes = read_file(&graph)?;
         let (actual, expected) = (base::sha256_bytes(&bytes), self.manifest.graph.sha256.to_lowercase());
         if actual != expected {
             let num_bytes = bytes.len() as u64;
             return Err(ModelError::Checksum { path: graph, expected, actual, num_bytes });
         }
         match check_graph(&bytes) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(GraphBytes(bytes)),
             Err(GraphRefusal { expected, actual }) => Err(ModelError::Graph { path: graph, expected, actual }),
         }
     }
@@ -82,7 +95,16 @@ impl Model {
     }
 }
 
-fn read_graph(path: &Path) -> Result<Vec<u8>, ModelError> {
+/// The contents of a graph's file, checked: only [`Model::read_graph`] makes them.
+pub struct GraphBytes(Vec<u8>);
+
+impl AsRef<[u8]> for GraphBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
     let num_bytes = check_len(path, MAX_GRAPH_BYTES)?;
     let unreadable = |source| ModelError::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::with_capacity(num_bytes as usize);

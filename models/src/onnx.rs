@@ -246,3 +246,11 @@ fn value_info(name: &str, shape: &[i64]) -> ValueInfo {
     let tensor = TensorKind { elem_type: FLOAT, shape: Some(shape) };
     ValueInfo { name: name.to_owned(), kind: Some(ValueKind { tensor: Some(tensor) }) }
 }
+
+/// The declaration of an f32 value, encoded; without a shape its name alone.
+pub(crate) fn value_info_bytes(name: &str, shape: Option<&[i64]>) -> Vec<u8> {
+    match shape {
+        Some(shape) => value_info(name, shape).encode_to_vec(),
+        None => ValueInfo { name: name.to_owned(), kind: None }.encode_to_vec(),
+    }
+}

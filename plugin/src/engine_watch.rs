@@ -1,11 +1,12 @@
 //! Says how the engines are doing; the audio thread must not, and a worker may be dead. One thread for all instances of
-//! the process looks after their engines; it sleeps while none of them is active.
+//! the process looks after their engines; it sleeps while none of them is played.
 
 use crate::{
+    model_choice::ModelChoice,
     reporter::{Activity, Reporter},
-    separation,
+    separation::{Lineup, tell_about_bouncing},
 };
-use separator::{Engine, EngineState, EngineStatus, SeparatorError};
+use separator::{Engine, EngineState, EngineStatus, SpectrumFeed};
 use std::{
     io,
     sync::{
@@ -29,12 +30,11 @@ pub struct EngineWatch {
 
 struct Watched {
     engine: Engine,
-    /// Name, in the project, of the model that was chosen last.
-    chosen: Mutex<String>,
+    /// The models that were chosen last.
+    chosen: Mutex<ModelChoice>,
     reporter: Reporter,
     /// None once the instance is gone: its host must not hear of it any more.
     report: Mutex<Option<Report>>,
-    is_active: AtomicBool,
 }
 
 /// The thread that looks, as long as there is an engine.
@@ -48,25 +48,26 @@ struct Watchman {
 #[derive(Default)]
 struct Rounds {
     engines: Mutex<Vec<Weak<Watched>>>,
+    /// It sleeps without an end.
+    is_at_rest: AtomicBool,
     stop: AtomicBool,
 }
 
 impl EngineWatch {
-    /// Watches `engine`, which runs the model called `model_name`; the project calls it `name_in_project`.
+    /// Watches `engine`, which runs the models of `lineup`.
     ///
     /// # Errors
     /// If the operating system gives no thread; the engine is then stopped.
     ///
     /// # Realtime
     /// Not safe: may start a thread.
-    pub fn start(engine: Engine, name_in_project: &str, model_name: String, reporter: Reporter) -> io::Result<Self> {
+    pub(crate) fn start(engine: Engine, lineup: &Lineup, reporter: Reporter) -> io::Result<Self> {
         let watchman = Watchman::get()?;
         let watched = Arc::new(Watched {
             engine,
-            chosen: Mutex::new(name_in_project.to_owned()),
+            chosen: Mutex::new(lineup.choice().clone()),
             reporter,
-            report: Mutex::new(Some(Report::new(model_name))),
-            is_active: AtomicBool::new(true),
+            report: Mutex::new(Some(Report::new(lineup.playing_name().to_owned(), lineup.is_other_version()))),
         });
         lock(&watchman.rounds.engines).push(Arc::downgrade(&watched));
         watchman.wake();
@@ -79,7 +80,16 @@ impl EngineWatch {
     /// Not safe: locks, frees memory.
     pub fn has_failed(&self) -> bool {
         // Asked now: the last look may be half a second old.
-        matches!(self.watched.engine.status().state, EngineState::Failed(_))
+        let status = self.watched.engine.status();
+        [Some(status.state), status.bouncing].into_iter().flatten().any(|state| matches!(state, EngineState::Failed(_)))
+    }
+
+    /// The spectra of the stems go to `feed`, while somebody looks.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn publish_spectra(&self, feed: Arc<SpectrumFeed>) {
+        self.watched.engine.publish_spectra(feed);
     }
 
     /// Tells whether the host has activated the instance. While it has not, nothing wakes up for it.
@@ -88,15 +98,24 @@ impl EngineWatch {
     /// Not safe: locks, wakes threads.
     pub fn set_active(&self, is_active: bool) {
         self.watched.engine.set_active(is_active);
-        self.watched.is_active.store(is_active, Ordering::Release);
         self.watchman.wake();
     }
 
-    /// Name, in the project, of the model that was chosen last.
+    /// The host plays (again): if the watch was at rest, it looks from now on. Only then this makes a system call.
+    ///
+    /// # Realtime
+    /// Safe while the host plays.
+    pub fn wake_from_rest(&self) {
+        if self.watchman.rounds.is_at_rest.load(Ordering::SeqCst) {
+            self.watchman.wake();
+        }
+    }
+
+    /// The models that were chosen last.
     ///
     /// # Realtime
     /// Not safe: locks, allocates.
-    pub fn chosen(&self) -> String {
+    pub fn chosen(&self) -> ModelChoice {
         lock(&self.watched.chosen).clone()
     }
 
@@ -113,21 +132,30 @@ impl EngineWatch {
 pub struct ModelChooser(Weak<Watched>);
 
 impl ModelChooser {
-    /// Loads the model of that name in a project behind the music, and cross-fades to it when it is there. Where there is
-    /// no engine any more, nothing happens.
+    /// Loads what is new in a lineup behind the music, and cross-fades to it when it is there. Where there is no engine
+    /// any more, nothing happens.
     ///
     /// # Errors
-    /// If there is no such model, or it needs more latency than the host was told.
+    /// If there is no such model to play, or it needs more latency than the host was told.
     ///
     /// # Realtime
-    /// Not safe: reads files, starts a thread.
-    pub fn choose(&self, name_in_project: &str) -> Result<(), SeparatorError> {
+    /// Not safe: reads files, starts threads.
+    pub(crate) fn choose(&self, lineup: &Lineup) -> Result<(), String> {
         let Some(watched) = self.0.upgrade() else { return Ok(()) };
-        let model_name = separation::choose(&watched.engine, name_in_project)?;
-        name_in_project.clone_into(&mut lock(&watched.chosen));
-        if let Some(report) = &mut *lock(&watched.report) {
-            report.expect(model_name);
+        if lineup.latency_samples() > watched.engine.plan().latency_samples() {
+            return Err("these models need more latency than the host was told".to_owned());
         }
+        let (former, choice) = (lock(&watched.chosen).clone(), lineup.choice());
+        if former.playing.name != choice.playing.name {
+            lineup.play(&watched.engine)?;
+            if let Some(report) = &mut *lock(&watched.report) {
+                report.expect(lineup.playing_name().to_owned(), lineup.is_other_version());
+            }
+        }
+        if former.other_for_bouncing().map(|id| &id.name) != choice.other_for_bouncing().map(|id| &id.name) {
+            lineup.bounce(&watched.engine, &watched.reporter);
+        }
+        lock(&watched.chosen).clone_from(choice);
         Ok(())
     }
 }
@@ -154,6 +182,9 @@ impl Watched {
             board.model = Some(report.model_name.clone());
             (board.late_hops, board.load) = (status.late_hops, status.load);
         });
+        if let Some(problem) = report.look_at_bouncing(&status) {
+            tell_about_bouncing(&self.reporter, &problem);
+        }
         match report.look_at(&status) {
             Some(Message::Info(text)) => self.reporter.info(&text),
             Some(Message::Warning(text)) => self.reporter.warn(&text),
@@ -192,17 +223,20 @@ impl Rounds {
                 engines.retain(|engine| engine.strong_count() > 0);
                 engines.iter().filter_map(Weak::upgrade).collect()
             };
-            let mut is_any_active = false;
+            // Before it is asked whether they are played: who starts one says so first, and asks for this then.
+            self.is_at_rest.store(true, Ordering::SeqCst);
+            let mut is_at_rest = true;
             for engine in &engines {
                 engine.look();
-                is_any_active |= engine.is_active.load(Ordering::Acquire);
+                is_at_rest &= engine.engine.is_at_rest();
             }
             // An engine whose instance went meanwhile ends here, which takes no time.
             drop(engines);
-            if is_any_active {
-                thread::park_timeout(INTERVAL);
-            } else {
+            if is_at_rest {
                 thread::park();
+            } else {
+                self.is_at_rest.store(false, Ordering::SeqCst);
+                thread::park_timeout(INTERVAL);
             }
         }
     }
@@ -233,19 +267,42 @@ enum Message {
 /// What was already said.
 struct Report {
     model_name: String,
+    /// Whether another model of that name was meant.
+    is_other_version: bool,
     state: EngineState,
+    bouncing: Option<EngineState>,
     late_hops: u64,
     looks_until_late_message: u32,
+    /// None before the first look: what happened before concerns others.
+    num_replaced_workers: Option<u64>,
 }
 
 impl Report {
-    fn new(model_name: String) -> Self {
-        Report { model_name, state: EngineState::Loading, late_hops: 0, looks_until_late_message: 0 }
+    fn new(model_name: String, is_other_version: bool) -> Self {
+        Report {
+            model_name,
+            is_other_version,
+            state: EngineState::Loading,
+            bouncing: None,
+            late_hops: 0,
+            looks_until_late_message: 0,
+            num_replaced_workers: None,
+        }
     }
 
     /// Another model was chosen, and is loading.
-    fn expect(&mut self, model_name: String) {
-        (self.model_name, self.state) = (model_name, EngineState::Loading);
+    fn expect(&mut self, model_name: String, is_other_version: bool) {
+        (self.model_name, self.is_other_version, self.state) = (model_name, is_other_version, EngineState::Loading);
+    }
+
+    /// Why the model for bouncing cannot be used, if that is new.
+    fn look_at_bouncing(&mut self, status: &EngineStatus) -> Option<String> {
+        let is_new = self.bouncing != status.bouncing;
+        self.bouncing.clone_from(&status.bouncing);
+        match &self.bouncing {
+            Some(EngineState::Failed(message)) if is_new => Some(message.clone()),
+            _ => None,
+        }
     }
 
     /// What is new.
@@ -255,11 +312,24 @@ impl Report {
             self.state = status.state.clone();
             return match &self.state {
                 EngineState::Loading => None,
+                EngineState::Running if self.is_other_version => Some(Message::Warning(format!(
+                    "Unbraid runs the model '{}', but another version of it than this project was made with. To keep this \
+                     one, choose it in the editor",
+                    self.model_name
+                ))),
                 EngineState::Running => Some(Message::Info(format!("Unbraid runs the model '{}'", self.model_name))),
                 EngineState::Failed(message) => Some(Message::Error(format!(
                     "Unbraid passes the mix through: {message}. Then switch the plugin off and on again"
                 ))),
             };
+        }
+        let num_replaced = self.num_replaced_workers.replace(status.num_replaced_workers);
+        if num_replaced.is_some_and(|num_replaced| num_replaced < status.num_replaced_workers) {
+            return Some(Message::Warning(
+                "A thread of Unbraid's was ended by something else in this program, and replaced. If that happens again, \
+                 please report this"
+                    .to_owned(),
+            ));
         }
         if status.late_hops > self.late_hops && self.looks_until_late_message == 0 {
             let num_late = status.late_hops - self.late_hops;
@@ -280,12 +350,12 @@ mod tests {
     use super::*;
 
     fn status(state: EngineState, late_hops: u64) -> EngineStatus {
-        EngineStatus { state, late_hops, load: 0.5, is_overdue: false }
+        EngineStatus { state, bouncing: None, late_hops, load: 0.5, is_overdue: false, num_replaced_workers: 0 }
     }
 
     #[test]
     fn each_state_is_told_once() {
-        let mut report = Report::new("first".into());
+        let mut report = Report::new("first".into(), false);
         assert_eq!(report.look_at(&status(EngineState::Loading, 0)), None);
         let running = report.look_at(&status(EngineState::Running, 0));
         assert_eq!(running, Some(Message::Info("Unbraid runs the model 'first'".into())));
@@ -299,8 +369,38 @@ mod tests {
     }
 
     #[test]
+    fn another_version_and_a_bounce_without_its_model_are_told() {
+        let mut report = Report::new("mine".into(), true);
+        match report.look_at(&status(EngineState::Running, 0)) {
+            Some(Message::Warning(text)) => assert!(text.contains("another version"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        let mut bouncing = status(EngineState::Running, 0);
+        for (state, expected) in [
+            (None, None),
+            (Some(EngineState::Loading), None),
+            (Some(EngineState::Failed("no".into())), Some("no")),
+            (Some(EngineState::Failed("no".into())), None),
+            (Some(EngineState::Running), None),
+        ] {
+            bouncing.bouncing = state;
+            assert_eq!(report.look_at_bouncing(&bouncing).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_was_replaced_is_told_once() {
+        let mut report = Report::new("first".into(), false);
+        report.look_at(&status(EngineState::Running, 0));
+        report.look_at(&status(EngineState::Running, 0));
+        let replaced = EngineStatus { num_replaced_workers: 1, ..status(EngineState::Running, 0) };
+        assert!(matches!(report.look_at(&replaced), Some(Message::Warning(text)) if text.contains("replaced")));
+        assert_eq!(report.look_at(&replaced), None);
+    }
+
+    #[test]
     fn late_hops_are_told_now_and_then() {
-        let mut report = Report::new("first".into());
+        let mut report = Report::new("first".into(), false);
         report.look_at(&status(EngineState::Running, 0));
         let mut texts = Vec::new();
         for look in 1..=LOOKS_PER_LATE_MESSAGE as u64 + 1 {

@@ -1,8 +1,8 @@
 //! Unbraid as CLAP and VST3: parameters, activation and the mixer of the stems. The sound is made by `separator`.
 //!
 //! The library holds two plugins, [`Unbraid`] and [`UnbraidMultiOut`], which differ in their outputs only.
-//! - [`params`]: what the host can automate, and what a project remembers, with the [name of its model](model_name); what
-//!   a [saved state](state) may say;
+//! - [`params`]: what the host can automate, and what a project remembers, with [its models](model_choice), chosen
+//!   from those that [are installed](model_shelf); what a [saved state](state) may say;
 //! - [`separation`] starts the engine on activation with what is [installed](installation) beside the library, or
 //!   passes the mix through and says why; [`engine_watch`] tells the [`reporter`] what happens later;
 //! - [`processor`]: what happens in `process()`; its last step is the [`stem_mixer`], with the gains that follow from
@@ -18,7 +18,8 @@ pub mod installation;
 pub mod log_file;
 pub mod meters;
 pub mod mix_controls;
-pub mod model_name;
+pub mod model_choice;
+pub mod model_shelf;
 mod param_text;
 pub mod params;
 pub mod processor;
@@ -36,11 +37,13 @@ use engine_watch::{EngineWatch, ModelChooser};
 use gestures::GestureWatch;
 use meters::{MeterWriter, Meters};
 use mix_controls::ControlSet;
+use model_choice::ModelChoice;
 use nice_plug::prelude::*;
 use params::UnbraidParams;
 use processor::{Controls, Processor};
 use reporter::Reporter;
-use separator::{AudioSide, EngineConfig};
+use separation::Lineup;
+use separator::{AudioSide, EngineConfig, LatencyPlan, SpectrumFeed};
 use std::{
     marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -59,12 +62,13 @@ pub struct Instance<V: Variant> {
     host: Option<HostHandle>,
     reporter: Reporter,
     meters: Arc<Meters>,
+    spectra: Arc<SpectrumFeed>,
     /// None before the first activation.
     processor: Option<Processor>,
     /// None if the mix passes through.
     engine: Option<EngineWatch>,
     /// What the engine was started with.
-    started_with: Option<EngineConfig>,
+    started_with: Option<LatencyPlan>,
     /// None unless active.
     active: Arc<Mutex<Option<Active>>>,
     /// Channels of the input: 1 or 2.
@@ -77,24 +81,31 @@ pub struct Instance<V: Variant> {
 
 /// What a state that is loaded while active needs to know.
 struct Active {
-    /// Name of the model that was chosen last.
-    model: String,
+    /// The models that were chosen last.
+    choice: ModelChoice,
+    config: EngineConfig,
+    /// What the host was told.
+    latency_samples: usize,
     /// None: the mix passes through.
     chooser: Option<ModelChooser>,
 }
 
 impl Active {
-    /// Goes to the model of that name; whether that needs a new activation, the only time when the latency may change.
-    fn choose(&mut self, name: &str) -> bool {
-        if self.model == name || separation::is_model_fixed() {
+    /// Goes to these models, and tells `found` name and hash of those that are there; whether that needs a new activation, the only time when the latency may change.
+    fn choose(&mut self, choice: &ModelChoice, found: impl Fn(&str, &str)) -> bool {
+        let is_same =
+            self.choice.has_same_models(choice) && self.choice.has_constant_latency == choice.has_constant_latency;
+        if is_same || separation::is_model_fixed() {
             return false;
         }
-        let is_chosen = self.chooser.as_ref().is_some_and(|chooser| chooser.choose(name).is_ok());
+        let lineup = Lineup::new(choice, &self.config);
+        lineup.found().for_each(|(name, sha256)| found(name, sha256));
+        let is_chosen = self.chooser.as_ref().is_some_and(|chooser| chooser.choose(&lineup).is_ok());
         if is_chosen {
-            name.clone_into(&mut self.model);
+            choice.clone_into(&mut self.choice);
         }
         // A model that is not there is told about then.
-        !is_chosen
+        !is_chosen || lineup.latency_samples() != self.latency_samples
     }
 }
 
@@ -105,6 +116,7 @@ impl<V: Variant> Default for Instance<V> {
             host: None,
             reporter: Reporter::default(),
             meters: Arc::default(),
+            spectra: Arc::default(),
             processor: None,
             engine: None,
             started_with: None,
@@ -121,9 +133,13 @@ impl<V: Variant> Instance<V> {
     /// An audio side for this configuration; the one there is, if it still fits. Hosts deactivate and activate for many
     /// reasons, and a running engine need not load its model again for them.
     fn audio_side(&mut self, config: EngineConfig) -> AudioSide {
-        let model = self.params.model.get();
+        let choice = self.params.models.get();
+        let lineup = Lineup::new(&choice, &config);
+        lineup.found().for_each(|(name, sha256)| self.params.models.found(name, sha256));
         let is_kept = self.engine.as_ref().is_some_and(|engine| {
-            self.started_with.as_ref() == Some(&config) && !engine.has_failed() && engine.chosen() == model
+            self.started_with.as_ref() == Some(lineup.plan())
+                && !engine.has_failed()
+                && engine.chosen().has_same_models(&choice)
         });
         let audio_side = match self.processor.take() {
             Some(processor) if is_kept => {
@@ -136,13 +152,17 @@ impl<V: Variant> Instance<V> {
             _ => {
                 // The old engine goes first, so that there are never two at work.
                 self.engine = None;
-                let (engine, audio_side) = separation::start(&model, &config, &self.reporter);
-                (self.engine, self.started_with) = (engine, Some(config));
+                let (engine, audio_side) = separation::start(&lineup, &config, &self.reporter);
+                if let Some(engine) = &engine {
+                    engine.publish_spectra(self.spectra.clone());
+                }
+                (self.engine, self.started_with) = (engine, Some(lineup.plan().clone()));
                 audio_side
             }
         };
         let chooser = self.engine.as_ref().map(EngineWatch::chooser);
-        *lock(&self.active) = Some(Active { model, chooser });
+        let latency_samples = audio_side.latency_samples();
+        *lock(&self.active) = Some(Active { choice, config, latency_samples, chooser });
         audio_side
     }
 
@@ -155,7 +175,7 @@ impl<V: Variant> Instance<V> {
 
     /// What belongs to the block of `len` samples that begins now.
     fn controls(&mut self, len: usize) -> Controls {
-        let generation = self.params.model.generation();
+        let generation = self.params.models.generation();
         let is_new_state = generation != self.seen_generation;
         self.seen_generation = generation;
         let touched = self.gesture_watch.controls_at_once(&self.params.gestures, len);
@@ -172,9 +192,18 @@ impl<V: Variant> Instance<V> {
         self.reporter = Reporter::new(host.clone());
         self.host = Some(host);
         let (reporter, active) = (self.reporter.clone(), self.active.clone());
-        self.params.model.call_on_load(move |name| {
+        // Weak: the parameters own what is called.
+        let params = Arc::downgrade(&self.params);
+        self.params.models.call_on_change(move |choice| {
             // Unlocked by then: a host may deactivate and activate within the request.
-            let needs_restart = lock(&active).as_mut().is_some_and(|active| active.choose(name));
+            let needs_restart = lock(&active).as_mut().is_some_and(|active| {
+                let found = |name: &str, sha256: &str| {
+                    if let Some(params) = params.upgrade() {
+                        params.models.found(name, sha256);
+                    }
+                };
+                active.choose(choice, found)
+            });
             if needs_restart {
                 reporter.request_restart();
             }
@@ -213,7 +242,12 @@ impl<V: Variant> Plugin for Instance<V> {
     }
 
     fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<UnbraidEditor> {
-        UnbraidEditor::new(self.params.clone(), self.reporter.board().clone(), self.meters.clone())
+        UnbraidEditor::new(
+            self.params.clone(),
+            self.reporter.board().clone(),
+            self.meters.clone(),
+            self.spectra.clone(),
+        )
     }
 
     fn filter_state(state: &mut PluginState) {
@@ -234,8 +268,9 @@ impl<V: Variant> Plugin for Instance<V> {
         context.set_latency_samples(latency_samples as u32);
         self.reporter.board().update(|status| {
             (status.latency_samples, status.sample_rate_hz) = (latency_samples, sample_rate_hz);
+            status.max_block_len = max_block_len;
         });
-        self.seen_generation = self.params.model.generation();
+        self.seen_generation = self.params.models.generation();
         self.gesture_watch = GestureWatch::new(sample_rate_hz);
         let mut processor = Processor::new(audio_side, sample_rate_hz, max_block_len, self.params.mix_controls());
         processor.set_meter_writer(MeterWriter::new(self.meters.clone(), sample_rate_hz));
@@ -248,9 +283,18 @@ impl<V: Variant> Plugin for Instance<V> {
         *lock(&self.active) = None;
     }
 
+    fn stop_processing(&mut self) {
+        if let Some(processor) = &mut self.processor {
+            processor.stop();
+        }
+    }
+
     fn reset(&mut self) {
         if let Some(processor) = &mut self.processor {
             processor.reset(self.params.mix_controls());
+        }
+        if let Some(engine) = &self.engine {
+            engine.wake_from_rest();
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Control {
     Solo(usize),
     /// Its pan.
     Pan(usize),
+    /// How much it takes of what it shares with others.
+    Sensitivity(usize),
     /// How much of the new mix is heard, and how much of the old one.
     DryWet,
     /// The gain of everything.
@@ -23,7 +25,7 @@ pub enum Control {
 
 impl Control {
     /// Number of controls.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 23;
 
     /// All of them.
     ///
@@ -31,7 +33,7 @@ impl Control {
     /// Safe.
     pub fn all() -> impl Iterator<Item = Control> {
         let stems = (0..4).flat_map(|stem_idx| {
-            [Control::Gain(stem_idx), Control::Mute(stem_idx), Control::Solo(stem_idx), Control::Pan(stem_idx)]
+            [Control::Gain, Control::Mute, Control::Solo, Control::Pan, Control::Sensitivity].map(|of| of(stem_idx))
         });
         stems.chain([Control::DryWet, Control::Output, Control::Bypass])
     }
@@ -49,6 +51,7 @@ impl Control {
             Control::DryWet => 16,
             Control::Output => 17,
             Control::Bypass => 18,
+            Control::Sensitivity(stem_idx) => 19 + stem_idx,
         }
     }
 }
@@ -103,6 +106,8 @@ pub struct StemControls {
     pub gain: f32,
     /// -1 (left) to 1 (right).
     pub pan: f32,
+    /// -1 (sharp masks) to 1 (soft ones). It acts on input, where masks are made, and never at once.
+    pub sensitivity: f32,
     /// Not heard, unless it is soloed.
     pub is_muted: bool,
     /// Heard, while those that are not soloed are not.
@@ -112,7 +117,7 @@ pub struct StemControls {
 impl Default for StemControls {
     /// The stem as it is.
     fn default() -> Self {
-        StemControls { gain: 1.0, pan: 0.0, is_muted: false, is_soloed: false }
+        StemControls { gain: 1.0, pan: 0.0, sensitivity: 0.0, is_muted: false, is_soloed: false }
     }
 }
 
@@ -180,6 +185,9 @@ impl MixControls {
             if set.contains(Control::Pan(stem_idx)) {
                 stem.pan = other.pan;
             }
+            if set.contains(Control::Sensitivity(stem_idx)) {
+                stem.sensitivity = other.sensitivity;
+            }
         }
         if set.contains(Control::DryWet) {
             self.wet = others.wet;
@@ -190,6 +198,14 @@ impl MixControls {
         if set.contains(Control::Bypass) {
             self.is_bypassed = others.is_bypassed;
         }
+    }
+
+    /// `[stem]`, which stems mutes and solos let through.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn heard_stems(&self) -> [bool; 4] {
+        if self.is_bypassed { [true; 4] } else { heard(&self.stems) }
     }
 
     /// The gains that follow. On a mono output pan does nothing: its one channel is what left and right have in common.
@@ -207,11 +223,16 @@ impl MixControls {
 
 /// As long as any stem is soloed, those that are soloed are heard, muted or not; else those that are not muted. Neither
 /// moves a fader or the other, so that what was muted before a solo is muted after it.
-fn stem_gains(stems: &[StemControls; 4], is_mono: bool) -> [StereoGain; 4] {
+fn heard(stems: &[StemControls; 4]) -> [bool; 4] {
     let has_solo = stems.iter().any(|stem| stem.is_soloed);
-    stems.map(|stem| {
-        let is_heard = if has_solo { stem.is_soloed } else { !stem.is_muted };
-        if is_heard {
+    stems.map(|stem| if has_solo { stem.is_soloed } else { !stem.is_muted })
+}
+
+fn stem_gains(stems: &[StemControls; 4], is_mono: bool) -> [StereoGain; 4] {
+    let is_heard = heard(stems);
+    std::array::from_fn(|stem_idx| {
+        let stem = stems[stem_idx];
+        if is_heard[stem_idx] {
             StereoGain::panned(if is_mono { 0.0 } else { stem.pan }).scaled(stem.gain)
         } else {
             StereoGain::SILENCE
@@ -229,6 +250,7 @@ mod tests {
             std::array::from_fn(|stem_idx| StemControls {
                 gain: 0.5,
                 pan: 0.0,
+                sensitivity: 0.0,
                 is_muted: bits >> stem_idx & 1 == 1,
                 is_soloed: bits >> (4 + stem_idx) & 1 == 1,
             })
@@ -301,7 +323,7 @@ mod tests {
     #[test]
     fn taking_over_a_control_changes_that_one_and_no_other() {
         let before = MixControls::default();
-        let stem = StemControls { gain: 0.5, pan: 0.5, is_muted: true, is_soloed: true };
+        let stem = StemControls { gain: 0.5, pan: 0.5, sensitivity: 0.5, is_muted: true, is_soloed: true };
         let others = MixControls { stems: [stem; 4], wet: 0.5, output_gain: 0.5, is_bypassed: true };
         let mut one_by_one = before;
         for control in Control::all() {

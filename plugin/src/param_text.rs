@@ -48,6 +48,23 @@ pub(crate) fn string_to_wet_percent(text: &str) -> Option<f32> {
     }
 }
 
+/// Percent with their sign, without their unit.
+pub(crate) fn sensitivity_to_string(percent: f32) -> String {
+    let percent = percent.round();
+    if percent == 0.0 { "0".to_owned() } else { format!("{percent:+}") }
+}
+
+/// Reads `30`, `+30 %`, `-30`, and words for the ends and the middle.
+pub(crate) fn string_to_sensitivity(text: &str) -> Option<f32> {
+    let text = normalized(text);
+    match &text[..] {
+        "sharp" => Some(-100.0),
+        "neutral" | "normal" => Some(0.0),
+        "soft" => Some(100.0),
+        text => Some(finite(text.strip_suffix('%').unwrap_or(text))?.clamp(-100.0, 100.0)),
+    }
+}
+
 /// -100 (left) to 100 (right).
 pub(crate) fn pan_to_string(pan: f32) -> String {
     match pan.round() {
@@ -144,6 +161,27 @@ mod tests {
             assert_eq!(string_to_wet_percent(text), None, "{text}");
         }
         assert_eq!(percent_to_string(-0.0), "0");
+    }
+
+    #[test]
+    fn sensitivities_are_read_as_people_write_them() {
+        for (text, percent) in [
+            ("30", 30.0),
+            ("+30 %", 30.0),
+            ("−30%", -30.0),
+            ("-250", -100.0),
+            ("0", 0.0),
+            ("-0", 0.0),
+            ("Sharp", -100.0),
+            ("soft", 100.0),
+            ("neutral", 0.0),
+        ] {
+            assert_eq!(string_to_sensitivity(text), Some(percent), "{text}");
+        }
+        for text in ["", "%", "some", "nan", "inf %", "30 dB"] {
+            assert_eq!(string_to_sensitivity(text), None, "{text}");
+        }
+        assert_eq!([-30.0, -0.0, 0.3, 100.0].map(sensitivity_to_string), ["-30", "0", "0", "+100"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     gestures::Gestures,
     mix_controls::MixControls,
-    model_name::ModelName,
+    model_choice::{ChosenModels, ModelChoice},
     param_text::{percent_to_string, string_to_switch, string_to_wet_percent},
     stem_params::{StemParams, gain, gain_param},
 };
@@ -55,10 +55,9 @@ pub struct UnbraidParams {
     /// hosts that send them later by the latency themselves.
     #[id = "automation"]
     pub automation_at_once: BoolParam,
-    /// Name of the model that the project was made with, so that it sounds the same when a later version has another
-    /// default.
+    /// The models that the project was made with, so that it sounds the same when a later version has another default.
     #[persist = "model"]
-    pub model: ModelName,
+    pub models: ChosenModels,
     /// What is being moved in our own editor.
     pub gestures: Gestures,
 }
@@ -79,7 +78,7 @@ impl Default for UnbraidParams {
             output: gain_param("Output".to_owned()),
             bypass: BoolParam::new("Bypass", false).make_bypass().with_string_to_value(Arc::new(string_to_switch)),
             automation_at_once: automation_param(),
-            model: ModelName::new(DEFAULT_MODEL),
+            models: ChosenModels::new(ModelChoice::playing(DEFAULT_MODEL)),
             gestures: Gestures::default(),
         }
     }
@@ -136,18 +135,22 @@ mod tests {
             ("vocals_mute", "Vocals"),
             ("vocals_solo", "Vocals"),
             ("vocals_pan", "Vocals"),
+            ("vocals_sensitivity", "Vocals"),
             ("drums", "Drums"),
             ("drums_mute", "Drums"),
             ("drums_solo", "Drums"),
             ("drums_pan", "Drums"),
+            ("drums_sensitivity", "Drums"),
             ("bass", "Bass"),
             ("bass_mute", "Bass"),
             ("bass_solo", "Bass"),
             ("bass_pan", "Bass"),
+            ("bass_sensitivity", "Bass"),
             ("other", "Other"),
             ("other_mute", "Other"),
             ("other_solo", "Other"),
             ("other_pan", "Other"),
+            ("other_sensitivity", "Other"),
             ("dry_wet", ""),
             ("output", ""),
             ("bypass", ""),

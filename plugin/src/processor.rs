@@ -120,6 +120,8 @@ impl Processor {
         let _denormals = DenormalsAreZero::new();
         self.take_layout(main.len() == 1);
         self.take_controls(&controls.mix, controls.at_once);
+        // With the input that they came with: masks are made of it, and come out when it does.
+        self.audio_side.set_sensitivities(controls.mix.stems.map(|stem| stem.sensitivity));
         let len = main[0].len();
         let num_inputs = num_inputs.clamp(1, main.len());
         for start in (0..len).step_by(self.max_block_len) {
@@ -150,6 +152,14 @@ impl Processor {
     /// Safe.
     pub fn tail_len(&self) -> usize {
         2 * self.audio_side.latency_samples()
+    }
+
+    /// No block comes until the next [`reset`](Self::reset).
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn stop(&mut self) {
+        self.audio_side.stop();
     }
 
     /// Forgets everything that was heard; `controls` act.

@@ -17,6 +17,7 @@ pub(crate) fn add_pages(params: &UnbraidParams, context: &mut impl RemoteControl
             stems.iter().for_each(|stem| page.add_param(&stem.solo));
         });
         section.add_page("Pan", |page| stems.iter().for_each(|stem| page.add_param(&stem.pan)));
+        section.add_page("Sensitivity", |page| stems.iter().for_each(|stem| page.add_param(&stem.sensitivity)));
         section.add_page("Global", |page| {
             page.add_param(&params.dry_wet);
             page.add_param(&params.output);

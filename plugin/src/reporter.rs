@@ -13,6 +13,8 @@ pub struct Status {
     pub activity: Activity,
     /// Name of the model, once it is known.
     pub model: Option<String>,
+    /// Why offline renders do not have the model that was chosen for them.
+    pub bouncing_problem: Option<String>,
     /// Hops whose stems came late, since activation.
     pub late_hops: u64,
     /// Share of the real time that the model takes.
@@ -21,6 +23,8 @@ pub struct Status {
     pub latency_samples: usize,
     /// The host's sample rate; 0 before the first activation.
     pub sample_rate_hz: f64,
+    /// The longest block that the host has announced, in samples.
+    pub max_block_len: usize,
     /// What was last said to the user.
     pub message: Option<String>,
 }

@@ -1,17 +1,18 @@
 //! What a saved state may say: projects come from other versions, other machines and strangers.
 
-use crate::params::{DEFAULT_MODEL, GAIN_STEP_DB, MAX_GAIN_DB, MIN_GAIN_DB};
+use crate::{
+    model_choice::ModelChoice,
+    params::{DEFAULT_MODEL, GAIN_STEP_DB, MAX_GAIN_DB, MIN_GAIN_DB},
+};
 use nice_plug::{params::persist, plugin::ParamValue, prelude::PluginState};
 use separator::STEMS;
 
-/// The field with the name of the model.
+/// The field with the models.
 pub const MODEL_FIELD: &str = "model";
-/// Longer names of models are nobody's.
-const MAX_MODEL_NAME_LEN: usize = 255;
 
 /// Brings every value of a state into its range before it is loaded: numbers are clamped, and what is as good as 0 dB or
 /// the centre is exactly that. What is missing, or nothing of the kind, is what it is in a new project: states of earlier
-/// versions know the gains only, and must not sound by what was set before. So it goes with the name of the model.
+/// versions know the gains only, and must not sound by what was set before. So it goes with the models.
 ///
 /// # Realtime
 /// Not safe: allocates.
@@ -21,16 +22,16 @@ pub fn filter_state(state: &mut PluginState) {
         filter_switch(state, &format!("{stem}_mute"));
         filter_switch(state, &format!("{stem}_solo"));
         filter_number(state, &format!("{stem}_pan"), 0.0, [-100.0, 100.0], 1.0);
+        filter_number(state, &format!("{stem}_sensitivity"), 0.0, [-100.0, 100.0], 1.0);
     }
     filter_number(state, "dry_wet", 100.0, [0.0, 100.0], 1.0);
     filter_number(state, "output", 0.0, [MIN_GAIN_DB, MAX_GAIN_DB], GAIN_STEP_DB);
     filter_switch(state, "bypass");
     filter_switch(state, "automation");
-    let model = state.fields.get(MODEL_FIELD).and_then(|json| persist::deserialize_field::<String>(json).ok());
-    if model.is_none_or(|model| model.is_empty() || model.len() > MAX_MODEL_NAME_LEN) {
-        let default = persist::serialize_field(DEFAULT_MODEL).expect("a string can be written as JSON");
-        state.fields.insert(MODEL_FIELD.to_owned(), default);
-    }
+    let saved = state.fields.get(MODEL_FIELD).and_then(|json| persist::deserialize_field::<ModelChoice>(json).ok());
+    let choice = saved.and_then(ModelChoice::checked).unwrap_or_else(|| ModelChoice::playing(DEFAULT_MODEL));
+    let json = persist::serialize_field(&choice).expect("text and switches can be written as JSON");
+    state.fields.insert(MODEL_FIELD.to_owned(), json);
 }
 
 fn filter_number(state: &mut PluginState, id: &str, default: f32, [min, max]: [f32; 2], step: f32) {
@@ -118,15 +119,23 @@ mod tests {
 
     #[test]
     fn there_is_always_the_name_of_a_model() {
-        for fields in [&[][..], &[("model", "42")], &[("model", "\"\"")], &[("model", "\"unfinished")]] {
+        let model = |fields: &[(&str, &str)]| {
             let mut state = state(&[], fields);
             filter_state(&mut state);
-            assert_eq!(state.fields[MODEL_FIELD], format!("\"{DEFAULT_MODEL}\""));
+            persist::deserialize_field::<ModelChoice>(&state.fields[MODEL_FIELD]).unwrap()
+        };
+        let long = format!("\"{}\"", "x".repeat(256));
+        for json in ["42", "\"\"", "\"unfinished", "{\"name\":\"\"}", &long] {
+            assert_eq!(model(&[("model", json)]), ModelChoice::playing(DEFAULT_MODEL), "{json}");
         }
-        for name in ["\"mine\"", "\"first\""] {
-            let mut state = state(&[], &[("model", name)]);
-            filter_state(&mut state);
-            assert_eq!(state.fields[MODEL_FIELD], name);
+        assert_eq!(model(&[]), ModelChoice::playing(DEFAULT_MODEL));
+        // Those of earlier versions, and the default of earlier versions.
+        for name in ["mine", "first"] {
+            assert_eq!(model(&[("model", &format!("\"{name}\""))]), ModelChoice::playing(name));
         }
+        let json = r#"{"name":"mine","bouncing":{"name":"slow","sha256":"no hash"},"has_constant_latency":true}"#;
+        let choice = model(&[("model", json)]);
+        assert_eq!(choice.other_for_bouncing().map(|id| (&id.name[..], &id.sha256)), Some(("slow", &None)));
+        assert!(choice.has_constant_latency);
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     mix_controls::StemControls,
-    param_text::{gain_to_string, pan_to_string, string_to_gain, string_to_pan, string_to_switch},
+    param_text::{
+        gain_to_string, pan_to_string, sensitivity_to_string, string_to_gain, string_to_pan, string_to_sensitivity,
+        string_to_switch,
+    },
     params::{GAIN_STEP_DB, MAX_GAIN_DB, MIN_GAIN_DB},
 };
 use nice_plug::prelude::*;
@@ -23,12 +26,15 @@ pub struct StemParams {
     pub solo: BoolParam,
     /// -100 (left) to 100 (right).
     pub pan: FloatParam,
+    /// How much it takes of what it shares with other stems: -100 (little, sharp masks) to 100 (much, soft masks).
+    pub sensitivity: FloatParam,
 }
 
 impl StemParams {
     /// The parameters of the stem with this name, untouched.
     pub(crate) fn new(id: &'static str) -> Self {
         let name = capitalised(id);
+        let sensitivity_range = FloatRange::Linear { min: -100.0, max: 100.0 };
         let pan_range = FloatRange::Linear { min: -100.0, max: 100.0 };
         StemParams {
             id,
@@ -38,6 +44,11 @@ impl StemParams {
                 .with_step_size(1.0)
                 .with_value_to_string(Arc::new(pan_to_string))
                 .with_string_to_value(Arc::new(string_to_pan)),
+            sensitivity: FloatParam::new(format!("{name} Sensitivity"), 0.0, sensitivity_range)
+                .with_step_size(1.0)
+                .with_unit(" %")
+                .with_value_to_string(Arc::new(sensitivity_to_string))
+                .with_string_to_value(Arc::new(string_to_sensitivity)),
             gain: gain_param(name),
         }
     }
@@ -50,6 +61,7 @@ impl StemParams {
         StemControls {
             gain: gain(self.gain.value()),
             pan: self.pan.value() / 100.0,
+            sensitivity: self.sensitivity.value() / 100.0,
             is_muted: self.mute.value(),
             is_soloed: self.solo.value(),
         }
@@ -67,6 +79,7 @@ unsafe impl Params for StemParams {
             param(own("mute"), self.mute.as_ptr()),
             param(own("solo"), self.solo.as_ptr()),
             param(own("pan"), self.pan.as_ptr()),
+            param(own("sensitivity"), self.sensitivity.as_ptr()),
         ]
     }
 }
@@ -132,9 +145,9 @@ mod tests {
 
     #[test]
     fn the_centre_is_exact_whatever_a_host_rounds() {
-        let param = StemParams::new("bass").pan;
+        let StemParams { pan, sensitivity, .. } = StemParams::new("bass");
         for rounding_of_the_host in [-1e-6, 0.0, 1e-6] {
-            assert_eq!(param.preview_plain(0.5 + rounding_of_the_host), 0.0);
+            assert_eq!([&pan, &sensitivity].map(|param| param.preview_plain(0.5 + rounding_of_the_host)), [0.0; 2]);
         }
     }
 

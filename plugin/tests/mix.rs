@@ -37,6 +37,7 @@ impl Random {
         let stems = std::array::from_fn(|_| StemControls {
             gain: [0.0, 1.0, 2.0 * self.unit()][self.below(3)],
             pan: [0.0, -1.0, 1.0, 2.0 * self.unit() - 1.0][self.below(4)],
+            sensitivity: [0.0, 0.0, 2.0 * self.unit() - 1.0][self.below(3)],
             is_muted: self.below(4) == 0,
             is_soloed: self.below(6) == 0,
         });
@@ -103,7 +104,7 @@ fn random_changes(random: &mut Random, len: usize) -> Vec<(usize, MixControls, C
     let mut changes = Vec::new();
     let mut position = 0;
     while position < len {
-        let at_once = if random.below(4) == 0 { random.below(1 << 19) as u32 } else { 0 };
+        let at_once = if random.below(4) == 0 { random.below(1 << 23) as u32 } else { 0 };
         changes.push((position, random.controls(), ControlSet::from_bits(at_once)));
         position += 1 + random.below(2_000);
     }
@@ -194,14 +195,15 @@ fn each_control_acts_on_the_sample_that_it_came_with() {
     let len = latency + 12_000;
     let input = [vec![0.5; len], vec![0.25; len]];
     let unchanged = run(&mut processor, &input, std::iter::repeat(100), &[], true, 2).0;
-    let stem = StemControls { gain: 0.5, pan: 0.5, is_muted: true, is_soloed: true };
+    let stem = StemControls { gain: 0.5, pan: 0.5, sensitivity: 0.5, is_muted: true, is_soloed: true };
     let others = MixControls { stems: [stem; 4], wet: 0.5, output_gain: 0.5, is_bypassed: true };
     // Bypass and wet are heard against something that is set.
     let muted = MixControls::with_gains([0.0, 1.0, 1.0, 1.0]);
     processor.reset(muted);
     let muted_changes = [(0, muted, ControlSet::NONE)];
     let without_vocals = run(&mut processor, &input, std::iter::repeat(100), &muted_changes, true, 2).0;
-    for control in Control::all() {
+    // Sensitivities act slice by slice: `separator/tests/sensitivity.rs`.
+    for control in Control::all().filter(|control| !matches!(control, Control::Sensitivity(_))) {
         let (before, expected) = match control {
             Control::DryWet | Control::Bypass => (muted, &without_vocals),
             _ => (MixControls::default(), &unchanged),
@@ -229,10 +231,15 @@ fn what_is_heard_is_what_the_controls_say() {
     let (_engine, mut processor) = start(&model, RATE_HZ);
     let input = noise(processor.latency_samples() + 6_000, 4);
     let settled = processor.latency_samples() + RAMP_LEN;
-    let (_, raw) = run(&mut processor, &input, std::iter::repeat(512), &[], true, 2);
     let mut random = Random(5);
     for _ in 0..200 {
         let controls = random.controls();
+        // What the gains act on: stems with these sensitivities.
+        let stems = controls.stems.map(|stem| StemControls { sensitivity: stem.sensitivity, ..Default::default() });
+        let untouched = MixControls { stems, ..Default::default() };
+        processor.reset(untouched);
+        let changes = [(0, untouched, ControlSet::NONE)];
+        let (_, raw) = run(&mut processor, &input, std::iter::repeat(512), &changes, true, 2);
         processor.reset(controls);
         let changes = [(0, controls, ControlSet::NONE)];
         let (main, stems) = run(&mut processor, &input, std::iter::repeat(512), &changes, true, 2);

@@ -1,14 +1,17 @@
 //! `process()` and `reset()` allocate nothing and free nothing, whatever the block sizes, controls and outputs.
 
 use separator::{
-    AudioSide, Engine, EngineConfig,
+    AudioSide, Engine, EngineConfig, SpectrumFeed,
     testing::{TestModel, runtime},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 use unbraid_plugin::{
+    meters::{MeterWriter, Meters},
     mix_controls::{ControlSet, MixControls, StemControls},
     processor::{Controls, Processor},
 };
@@ -41,6 +44,8 @@ const MAX_BLOCK_LEN: usize = 1024;
 
 /// Random blocks, controls and resets; some blocks are longer than announced.
 fn assert_allocates_nothing(processor: &mut Processor) {
+    let meters = Arc::new(Meters::default());
+    processor.set_meter_writer(MeterWriter::new(meters.clone(), 48e3));
     let mut main = [vec![0.1_f32; 5000], vec![0.2; 5000]];
     let mut stems = [(); 4].map(|()| main.clone());
     let mut state = 1_u64;
@@ -53,6 +58,7 @@ fn assert_allocates_nothing(processor: &mut Processor) {
         let stem_controls = [(); 4].map(|()| StemControls {
             gain: [0.0, 0.5, 1.0, 4.0][random(4) as usize],
             pan: [-1.0, 0.0, 0.0, 0.3][random(4) as usize],
+            sensitivity: [-1.0, 0.0, 0.0, 0.3][random(4) as usize],
             is_muted: random(4) == 0,
             is_soloed: random(8) == 0,
         });
@@ -64,6 +70,10 @@ fn assert_allocates_nothing(processor: &mut Processor) {
         };
         let (num_channels, is_reset) = (random(3) as usize, random(100) == 0);
         let at_once = ControlSet::from_bits(if random(2) == 0 { 0 } else { random(1 << 32) as u32 });
+        // The editor is open, mostly: levels are measured.
+        if block_idx % 500 > 150 {
+            meters.read();
+        }
         let before = NUM_CALLS.get();
         let mut main = main.each_mut().map(|channel| &mut channel[..len]);
         let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
@@ -83,13 +93,21 @@ fn with_an_engine() {
     let model = TestModel::identity().write(dir.path()).unwrap();
     for sample_rate_hz in [44_100.0, 96e3] {
         let config = EngineConfig { sample_rate_hz, max_block_len: MAX_BLOCK_LEN };
-        let (_engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
-        assert_allocates_nothing(&mut Processor::new(
-            audio_side,
-            sample_rate_hz,
-            MAX_BLOCK_LEN,
-            MixControls::default(),
-        ));
+        let (engine, audio_side) = Engine::start(runtime(), &model, &config).unwrap();
+        let mut processor = Processor::new(audio_side, sample_rate_hz, MAX_BLOCK_LEN, MixControls::default());
+        // With the editor closed and with it open.
+        let (meters, spectra) = (Arc::new(Meters::default()), Arc::new(SpectrumFeed::default()));
+        engine.publish_spectra(spectra.clone());
+        processor.set_meter_writer(MeterWriter::new(meters.clone(), sample_rate_hz));
+        assert_allocates_nothing(&mut processor);
+        assert_eq!(spectra.num_written(), 0);
+        spectra.set_wanted(true);
+        let start = Instant::now();
+        while spectra.num_written() == 0 && start.elapsed() < Duration::from_secs(60) {
+            meters.read();
+            assert_allocates_nothing(&mut processor);
+        }
+        assert!(spectra.num_written() > 0, "{:?}", engine.status());
     }
 }
 

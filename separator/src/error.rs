@@ -55,6 +55,9 @@ pub enum SeparatorError {
         /// The model.
         name: String,
     },
+    /// Models were changed more often than the audio thread could take them.
+    #[error("too many models were chosen while nothing played: play for a moment, and choose again")]
+    Busy,
     /// The operating system gives no thread.
     #[error("the worker thread cannot be started ({0}). Close other programs and try again")]
     Thread(std::io::Error),

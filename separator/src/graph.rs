@@ -1,9 +1,14 @@
 //! A model's ONNX graph, opened once per process and shared by all streams, and the memory of one stream.
 
+mod parts;
+
+pub(crate) use parts::{GraphParts, PartState, SliceValues};
+
 use crate::{DenormalsAreZero, Runtime, SeparatorError};
 use models::Model;
 use ort::{
     AsPointer,
+    environment::Environment,
     session::{Session, builder::GraphOptimizationLevel},
     sys::OrtValue,
     value::{Outlet, Tensor, TensorElementType, ValueType},
@@ -20,8 +25,12 @@ pub struct Graph {
     model: Model,
     plan: Arc<Plan>,
     session: Session,
+    /// Sessions for its parts are opened later.
+    environment: Environment,
+    /// Opened when a file is first separated by several threads; None inside if the graph cannot be cut.
+    parts: Mutex<Option<Option<Arc<GraphParts>>>>,
     provider: Provider,
-    /// Held during a run, where the provider wants it.
+    /// Held during a run, for providers that are not concurrent.
     one_at_a_time: Mutex<()>,
     /// Names of the input, then of the states that go in.
     input_names: Names,
@@ -44,18 +53,19 @@ impl Provider {
     }
 }
 
-/// One opened graph, or one that is being opened, which those wait for who want the same.
+/// One graph that is open or being opened; others that need the same one wait for it.
 type Slot = Arc<Mutex<Weak<Graph>>>;
 
 /// The graphs that are open in this process, with the model that each was opened for.
 static OPEN: Mutex<Vec<(Model, Provider, Slot)>> = Mutex::new(Vec::new());
 
 impl Graph {
-    /// Opens the graph of a model, checks it against the manifest, and warms it up if it is for live streams. If a graph
-    /// with the same hash and manifest is open in this process, that one is returned.
+    /// Opens the graph of a model, checks it (its hash, what it holds, and against the manifest), and warms it up if it is
+    /// for live streams. If a graph with the same hash and manifest is open in this process, that one is returned.
     ///
     /// # Errors
-    /// [`SeparatorError::Model`] names the field on which manifest, transform and graph disagree;
+    /// [`SeparatorError::Model`] names the file that is not the model's graph, or the field on which manifest, transform
+    /// and graph disagree;
     /// [`SeparatorError::Graph`] if ONNX Runtime refuses the graph.
     ///
     /// # Realtime
@@ -63,7 +73,7 @@ impl Graph {
     pub fn open(runtime: &Runtime, model: &Model) -> Result<Arc<Graph>, SeparatorError> {
         let provider = Provider::Cpu;
         let slot = slot_of(model, provider);
-        // Only those who want the same graph wait while it is opened.
+        // Only callers that need the same graph wait while it is opened.
         let mut graph = lock(&slot);
         if let Some(graph) = graph.upgrade() {
             return Ok(graph);
@@ -79,7 +89,11 @@ impl Graph {
 
     fn open_anew(runtime: &Runtime, model: &Model, provider: Provider) -> Result<Graph, SeparatorError> {
         let plan = make_plan(model)?;
-        let session = open_session(runtime, model).map_err(|error| graph_error(model, error))?;
+        // ONNX Runtime gets the bytes that were checked, and not the file, which may be another by then. It copies them.
+        let graph = model.read_graph()?;
+        let session = open_session(&runtime.environment, graph.as_ref());
+        drop(graph);
+        let session = session.map_err(|error| graph_error(model, error))?;
         check(&session, model)?;
         let m = &model.manifest;
         let names = |first, others: Vec<&String>| {
@@ -92,6 +106,8 @@ impl Graph {
             model: model.clone(),
             plan,
             session,
+            environment: runtime.environment.clone(),
+            parts: Mutex::new(None),
             provider,
             one_at_a_time: Mutex::new(()),
         })
@@ -116,55 +132,72 @@ impl Graph {
     /// Not safe: allocates.
     pub fn make_state(self: &Arc<Self>) -> Result<NetworkState, SeparatorError> {
         let manifest = &self.model.manifest;
-        let tensor = |shape: &[usize]| {
-            let zeros = vec![0f32; shape.iter().product()];
-            Tensor::from_array((shape, zeros)).map_err(|error| graph_error(&self.model, error))
-        };
-        let state = |state: &models::State| Ok([tensor(&state.shape)?, tensor(&state.shape)?]);
         Ok(NetworkState {
             graph: self.clone(),
-            input: tensor(&manifest.input.shape)?,
-            output: tensor(&manifest.output.shape)?,
-            states: manifest.states.iter().map(state).collect::<Result<_, SeparatorError>>()?,
+            input: self.zeros(&manifest.input.shape)?,
+            output: self.zeros(&manifest.output.shape)?,
+            states: States::new(self, (0..manifest.states.len()).collect())?,
             values_in: Pointers(Vec::with_capacity(1 + manifest.states.len())),
             values_out: Pointers(Vec::with_capacity(1 + manifest.states.len())),
         })
     }
 
+    fn zeros(&self, shape: &[usize]) -> Result<Tensor<f32>, SeparatorError> {
+        let zeros = vec![0f32; shape.iter().product()];
+        Tensor::from_array((shape, zeros)).map_err(|error| graph_error(&self.model, error))
+    }
+
+    /// The same graph in parts, which are opened by the first call; None if it cannot be cut.
+    fn parts(&self) -> Result<Option<Arc<GraphParts>>, SeparatorError> {
+        let mut parts = lock(&self.parts);
+        if let Some(parts) = &*parts {
+            return Ok(parts.clone());
+        }
+        let opened = GraphParts::open(self)?.map(Arc::new);
+        Ok(parts.insert(opened).clone())
+    }
+
     /// Runs the session on the values of one stream, in the order of the names.
     fn run(&self, inputs: &[*mut OrtValue], outputs: &mut [*mut OrtValue]) -> ort::Result<()> {
-        debug_assert!(inputs.len() == self.input_names.pointers.0.len());
-        debug_assert!(outputs.len() == self.output_names.pointers.0.len());
         let _one = (!self.provider.is_concurrent()).then(|| lock(&self.one_at_a_time));
-        // SAFETY: all pointers are alive and as many as there are names; the values belong to one stream, which is
-        // borrowed exclusively. Several threads may be in `Run` of one session: ONNX Runtime documents it so (a session is
-        // stateless; its arena and its table of memory patterns have locks), for execution providers that say so of
-        // themselves, as that for CPUs does. `ort` takes its session by `&mut` because others do not; those are locked
-        // above. That concurrent runs give the bits of single ones is tested.
-        let status = unsafe {
-            (ort::api().Run)(
-                self.session.ptr().cast_mut(),
-                ptr::null(),
-                self.input_names.pointers.0.as_ptr().cast(),
-                inputs.as_ptr().cast(),
-                inputs.len(),
-                self.output_names.pointers.0.as_ptr().cast(),
-                outputs.len(),
-                outputs.as_mut_ptr(),
-            )
-        };
-        // SAFETY: the status is what `Run` has just returned.
-        unsafe { ort::Error::result_from_status(status) }
+        run_session(&self.session, (&self.input_names, inputs), (&self.output_names, outputs))
     }
 }
 
-/// What one stream brings into the graph and takes out of it, with its memory of the past.
+/// Runs a session on the values of one stream, in the order of the names.
+fn run_session(
+    session: &Session,
+    (input_names, inputs): (&Names, &[*mut OrtValue]),
+    (output_names, outputs): (&Names, &mut [*mut OrtValue]),
+) -> ort::Result<()> {
+    assert!(inputs.len() == input_names.pointers.0.len() && outputs.len() == output_names.pointers.0.len());
+    // SAFETY: all pointers are alive and as many as there are names; the values belong to one stream, which is
+    // borrowed exclusively. Several threads may be in `Run` of one session: ONNX Runtime documents it so (a session is
+    // stateless; its arena and its table of memory patterns have locks), for execution providers that say so of
+    // themselves, as that for CPUs does. `ort` takes its session by `&mut` because others do not; those are locked
+    // by `Graph::run`. That concurrent runs give the bits of single ones is tested.
+    let status = unsafe {
+        (ort::api().Run)(
+            session.ptr().cast_mut(),
+            ptr::null(),
+            input_names.pointers.0.as_ptr().cast(),
+            inputs.as_ptr().cast(),
+            inputs.len(),
+            output_names.pointers.0.as_ptr().cast(),
+            outputs.len(),
+            outputs.as_mut_ptr(),
+        )
+    };
+    // SAFETY: the status is what `Run` has just returned.
+    unsafe { ort::Error::result_from_status(status) }
+}
+
+/// The inputs, outputs and recurrent states of one stream.
 pub struct NetworkState {
     graph: Arc<Graph>,
     input: Tensor<f32>,
     output: Tensor<f32>,
-    /// `[state]`, the present value and room for the next: they change places after every run.
-    states: Vec<[Tensor<f32>; 2]>,
+    states: States,
     values_in: Pointers<OrtValue>,
     values_out: Pointers<OrtValue>,
 }
@@ -204,11 +237,7 @@ impl NetworkState {
     /// # Realtime
     /// Worker only.
     pub fn is_settled(&self) -> bool {
-        let is_same = |[present, former]: &[Tensor<f32>; 2]| {
-            let (present, former) = (present.extract_tensor().1, former.extract_tensor().1);
-            present.iter().zip(former).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        self.states.iter().all(is_same)
+        self.states.is_settled()
     }
 
     /// Runs the graph once, and moves on in time.
@@ -225,13 +254,10 @@ impl NetworkState {
         self.values_out.0.clear();
         self.values_in.0.push(self.input.ptr().cast_mut());
         self.values_out.0.push(self.output.ptr().cast_mut());
-        for [present, next] in &self.states {
-            self.values_in.0.push(present.ptr().cast_mut());
-            self.values_out.0.push(next.ptr().cast_mut());
-        }
+        self.states.push_pointers(&mut self.values_in, &mut self.values_out);
         let result = self.graph.run(&self.values_in.0, &mut self.values_out.0);
         result.map_err(|error| graph_error(&self.graph.model, error))?;
-        self.states.iter_mut().for_each(|state| state.swap(0, 1));
+        self.states.swap();
         Ok(())
     }
 
@@ -257,20 +283,63 @@ impl NetworkState {
     /// # Realtime
     /// Worker only.
     pub fn end(&mut self) {
-        let manifest = &self.graph.model.manifest;
-        for (tensors, state) in self.states.iter_mut().zip(&manifest.states) {
-            if let Some(values) = manifest.at_end.get(&state.input) {
-                tensors[0].extract_tensor_mut().1.copy_from_slice(values);
-            }
-        }
+        self.states.end(&self.graph);
     }
 
-    /// Forgets the past.
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Worker only.
     pub fn reset(&mut self) {
-        for [present, _] in &mut self.states {
+        self.states.reset();
+    }
+}
+
+/// What one stream remembers, of all states or those of a part of the graph.
+struct States {
+    /// Their indices in the manifest.
+    indices: Vec<usize>,
+    /// `[state]`, the present value and room for the next: they change places after every run.
+    tensors: Vec<[Tensor<f32>; 2]>,
+}
+
+impl States {
+    fn new(graph: &Graph, indices: Vec<usize>) -> Result<States, SeparatorError> {
+        let shapes = indices.iter().map(|&idx| &graph.model.manifest.states[idx].shape);
+        let tensors = shapes.map(|shape| Ok([graph.zeros(shape)?, graph.zeros(shape)?]));
+        Ok(States { tensors: tensors.collect::<Result<_, SeparatorError>>()?, indices })
+    }
+
+    fn push_pointers(&self, values_in: &mut Pointers<OrtValue>, values_out: &mut Pointers<OrtValue>) {
+        for [present, next] in &self.tensors {
+            values_in.0.push(present.ptr().cast_mut());
+            values_out.0.push(next.ptr().cast_mut());
+        }
+    }
+
+    fn swap(&mut self) {
+        self.tensors.iter_mut().for_each(|state| state.swap(0, 1));
+    }
+
+    fn is_settled(&self) -> bool {
+        let is_same = |[present, former]: &[Tensor<f32>; 2]| {
+            let (present, former) = (present.extract_tensor().1, former.extract_tensor().1);
+            present.iter().zip(former).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        self.tensors.iter().all(is_same)
+    }
+
+    fn end(&mut self, graph: &Graph) {
+        let manifest = &graph.model.manifest;
+        for ([present, _], &idx) in self.tensors.iter_mut().zip(&self.indices) {
+            if let Some(values) = manifest.at_end.get(&manifest.states[idx].input) {
+                present.extract_tensor_mut().1.copy_from_slice(values);
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        for [present, _] in &mut self.tensors {
             present.extract_tensor_mut().1.fill(0.0);
         }
     }
@@ -305,7 +374,7 @@ unsafe impl<T> Sync for Pointers<T> {}
 
 fn slot_of(model: &Model, provider: Provider) -> Slot {
     let mut open = lock(&OPEN);
-    // Slots that somebody else holds are being opened, or about to be.
+    // Slots with another owner are being opened, or about to be.
     open.retain(|(_, _, slot)| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
     // The manifest holds the graph's hash, and everything else that the graph is used by.
     let known = open.iter().find(|(known, of, _)| known.manifest == model.manifest && *of == provider);
@@ -328,15 +397,15 @@ fn graph_error(model: &Model, error: ort::Error) -> SeparatorError {
 /// A session without threads of its own: it computes on the thread that runs it. So denormals are that thread's
 /// business ([`NetworkState::run`]); ONNX Runtime's own setting would change the thread that opens the first session, for
 /// good.
-fn open_session(runtime: &Runtime, model: &Model) -> ort::Result<Session> {
-    Session::builder(&runtime.environment)?
+fn open_session(environment: &Environment, graph: &[u8]) -> ort::Result<Session> {
+    Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .commit_from_file(model.onnx_path())
+        .commit_from_memory(graph)
 }
 
 /// The transform of a model, if it is what the manifest says.

@@ -1,7 +1,7 @@
 //! The host-free engine: a stereo mix goes in, its stems come out.
 //!
 //! From the inside out:
-//! - [`Runtime`] is the one ONNX Runtime of the process; nothing outside this crate knows `ort`.
+//! - [`Runtime`] is the one ONNX Runtime of the process; nothing outside this crate uses `ort`.
 //! - [`Graph`] is a model and its ONNX session, opened once per process and shared; [`NetworkState`] is what one stream
 //!   remembers.
 //! - [`Pipeline`] is synchronous: one hop of the mix in, one hop of every stem out, at the model's sample rate.
@@ -11,6 +11,8 @@
 //!
 //! All of them resample between the host's rate and the model's on one time grid ([`latency_samples`] is exact, in
 //! whole host samples, at every rate), and the stems of all of them sum to the mix.
+//!
+//! While somebody looks, a [`SpectrumFeed`] carries spectra of the stems from the worker to an editor.
 //!
 //! [`testing`] writes model folders with tiny graphs, so that tests need no trained network.
 #![warn(missing_docs)]
@@ -23,6 +25,7 @@
 pub type Stereo = [Vec<f32>; 2];
 
 mod denormals;
+mod ends;
 mod error;
 mod graph;
 mod latency;
@@ -32,6 +35,7 @@ mod resampling;
 mod runtime;
 mod schedule;
 mod silence;
+mod spectra;
 pub mod stages;
 mod stream;
 pub mod testing;
@@ -42,7 +46,10 @@ pub use error::SeparatorError;
 pub use graph::{Graph, NetworkState};
 pub use latency::{LatencyPlan, latency_samples};
 pub use pipeline::Pipeline;
+#[doc(hidden)]
+pub use realtime::EndWorker;
 pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
+pub use spectra::{LEVEL_STEP_DB, MIN_LEVEL_DB, NUM_LEVELS, NUM_ROWS, SpectrumColumn, SpectrumFeed, row_frequency_hz};
 pub use stages::Wiener;
 pub use whole_file::FileSeparator;

@@ -1,13 +1,15 @@
 //! One hop of the mix in, one hop of every stem out: the stages in their order.
 
 use crate::{
-    DenormalsAreZero, Graph, Runtime, SeparatorError, Stereo,
-    silence::Silence,
-    stages::{Analysis, Estimator, Masker, Planes, Slice, Synthesis, estimator_of, is_usable, masker_of},
+    DenormalsAreZero, Graph, Runtime, SeparatorError, SpectrumFeed, Stereo,
+    ends::{Coefs, Heard, Intake, Outlet, ends_of, make_coefs},
+    realtime::stem_map,
+    spectra::SpectrumTap,
+    stages::{Masker, is_usable, masker_of},
 };
 use models::{Model, OutputKind};
-use slicqt::{Complex, Plan};
-use std::{collections::VecDeque, sync::Arc};
+use slicqt::Plan;
+use std::sync::Arc;
 
 /// Samples beyond this (120 dB over full scale) are limited before they enter the transform, so that no infinity can
 /// arise in it.
@@ -16,21 +18,20 @@ const MAX_SAMPLE: f32 = 1e6;
 /// The synchronous separation of a stream of hops at the model's sample rate.
 pub struct Pipeline {
     graph: Arc<Graph>,
-    analysis: Analysis,
-    planes: Planes,
+    intake: Intake,
     masker: Box<dyn Masker>,
-    estimator: Box<dyn Estimator>,
-    synthesis: Synthesis,
+    outlet: Outlet,
+    /// `[stem]`, of the next hop.
+    next_sensitivities: Vec<f32>,
     output_kind: OutputKind,
     num_stems: usize,
     /// `[channel][sample]`
     hop: Stereo,
-    /// `[slice][channel][coef]` of the mix: the first is the one that the masker answers, the last is new.
-    coefs: VecDeque<[Vec<Complex<f32>>; 2]>,
-    /// Slices since the reset.
-    num_slices: usize,
-    silence: Silence,
+    /// Of the newest slice.
+    coefs: Coefs,
     is_settled: bool,
+    /// None: nobody will ever look.
+    tap: Option<SpectrumTap>,
 }
 
 impl Pipeline {
@@ -55,28 +56,44 @@ impl Pipeline {
     /// Not safe: allocates.
     pub fn with_graph(graph: &Arc<Graph>) -> Result<Self, SeparatorError> {
         let manifest = &graph.model().manifest;
-        let (plan, timing, num_stems) = (graph.plan(), manifest.transform.timing, manifest.stems.len());
         let masker = masker_of(graph)?;
-        let estimator = estimator_of(manifest, plan);
-        let late_slices = masker.delay_slices() + estimator.delay_slices();
-        let silence = || vec![0.0; plan.hop_len()];
-        let mut pipeline = Pipeline {
-            analysis: Analysis::new(plan.clone(), timing),
-            planes: Planes::new(manifest.input.kind, manifest.input.channels.clone()),
-            synthesis: Synthesis::new(plan.clone(), timing, num_stems, late_slices),
+        let (intake, outlet) = ends_of(graph, masker.delay_slices());
+        let silence = || vec![0.0; graph.plan().hop_len()];
+        Ok(Pipeline {
             output_kind: manifest.output.kind,
-            num_stems,
+            num_stems: manifest.stems.len(),
+            next_sensitivities: vec![0.0; manifest.stems.len()],
             hop: [silence(), silence()],
-            coefs: (0..=masker.delay_slices()).map(|_| [plan.make_coefs(), plan.make_coefs()]).collect(),
-            num_slices: 0,
-            silence: Silence::default(),
+            coefs: make_coefs(graph.plan()),
             is_settled: false,
+            intake,
+            tap: None,
             masker,
-            estimator,
+            outlet,
             graph: graph.clone(),
-        };
-        pipeline.silence = Silence::new(pipeline.preroll_hops(), plan.hop_len(), manifest.sample_rate_hz);
-        Ok(pipeline)
+        })
+    }
+
+    /// From now on spectra of the stems go to `feed` while somebody looks, timed from `origin_s`, where the stream
+    /// begins.
+    ///
+    /// # Realtime
+    /// Not safe: allocates.
+    pub fn publish_spectra(&mut self, feed: Arc<SpectrumFeed>, origin_s: f64) {
+        let manifest = &self.graph.model().manifest;
+        let late_slices = self.masker.delay_slices() + self.outlet.estimator.delay_slices();
+        let (timing, rate_hz) = (manifest.transform.timing, f64::from(manifest.sample_rate_hz));
+        let stem_map = stem_map(&manifest.stems);
+        let mut tap = SpectrumTap::new(feed, self.plan().clone(), rate_hz, timing, late_slices, stem_map);
+        tap.restart(origin_s, 0);
+        self.tap = Some(tap);
+    }
+
+    /// The next hop is the one with this index: see [`reset`](Self::reset).
+    pub(crate) fn set_hop_idx(&mut self, hop_idx: i64) {
+        if let Some(tap) = &mut self.tap {
+            tap.restart(tap.origin_s(), hop_idx);
+        }
     }
 
     /// The graph that it runs.
@@ -108,24 +125,35 @@ impl Pipeline {
     /// of a slice, the slices that the network looks ahead, and, for models that are for files, a block of slices and a
     /// window of the Wiener filter. Not a whole number of hops if slices are trimmed.
     pub fn delay_samples(&self) -> usize {
-        self.synthesis.delay_samples()
+        self.outlet.delay_samples()
     }
 
     /// How many hops after a gap come out wrong: the slices that hold a part of the gap, those that the network looks
     /// ahead, and the hops to which these slices add. (What the network remembers is not counted.)
     pub fn preroll_hops(&self) -> usize {
-        let late_slices = self.masker.delay_slices() + self.estimator.delay_slices();
-        self.analysis.num_later_slices() + late_slices + self.synthesis.num_earlier_slices()
+        self.intake.num_later_slices() + self.outlet.num_spoilt_slices()
     }
 
     /// Slices after the one that a hop completes that hold samples of it.
     pub(crate) fn num_later_slices(&self) -> usize {
-        self.analysis.num_later_slices()
+        self.intake.num_later_slices()
+    }
+
+    /// How much each stem takes of what it shares with others, `[stem]`, -1..=1, from the next hop on: below 0 its masks are
+    /// sharper, above 0 softer, at 0 the network's. It acts on the slices whose middle lies in these hops.
+    ///
+    /// # Panics
+    /// If their number is not [`num_stems`](Self::num_stems).
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_sensitivities(&mut self, sensitivities: &[f32]) {
+        self.next_sensitivities.copy_from_slice(sensitivities);
     }
 
     /// Takes a hop of the mix, `[channel][sample]`, and gives the stems of the hop that lies
-    /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: what the
-    /// network's output lacks to the mix is shared out equally, and the last stem is the mix less the others. Samples that
+    /// [`delay_samples`](Self::delay_samples) before it, `[stem][channel][sample]`. The stems sum to that hop: the
+    /// residual of the network's output is split equally, and the last stem is the mix minus the others. Samples that
     /// are not finite, or too small to be normal numbers, count as 0.
     ///
     /// # Errors
@@ -141,41 +169,43 @@ impl Pipeline {
         let _denormals = DenormalsAreZero::new();
         for channel in 0..2 {
             self.hop[channel].copy_from_slice(hop[channel]);
-            sanitise(&mut self.hop[channel]);
         }
-        let lasts = self.silence.lasts(&self.hop) && !self.estimator.has_memory();
-        self.is_settled = lasts && (self.silence.is_old() || self.masker.is_settled());
+        self.outlet.sensitivity.push(&self.next_sensitivities);
+        let is_watched = self.tap.as_mut().is_some_and(SpectrumTap::begin_hop);
+        let heard = self.intake.take(&mut self.hop);
+        self.is_settled = heard != Heard::Sound
+            && !self.outlet.estimator.has_memory()
+            && (heard == Heard::OldSilence || self.masker.is_settled());
         if self.is_settled {
             stems.iter_mut().flatten().for_each(|samples| samples.fill(0.0));
+            if let Some(tap) = &mut self.tap {
+                tap.end_hop();
+            }
             return Ok(());
         }
-        self.coefs.rotate_left(1);
-        let newest = self.coefs.back_mut().expect("never empty");
-        self.analysis.analyse_into([&self.hop[0], &self.hop[1]], newest);
+        self.intake.analyse_into(&self.hop, &mut self.coefs);
         // With the song over and its last slice answered, the network has nothing more to say.
-        let is_needed = self.estimator.needs_more();
+        let is_needed = self.outlet.estimator.needs_more();
         if is_needed {
-            self.planes.write_into(newest, self.masker.input_mut());
+            self.intake.write_planes_into(&self.coefs, self.masker.input_mut());
             self.masker.run()?;
             if !is_usable(self.output_kind, self.masker.output()) {
-                // It would remember for ever what led it astray.
+                // A diverged state does not recover by itself.
                 self.masker.reset();
                 self.masker.output_mut().fill(0.0);
             }
         }
-        self.num_slices += 1;
-        // Until the network has looked ahead far enough, its output belongs to a slice before the stream.
-        let is_answered = is_needed && self.num_slices > self.masker.delay_slices();
-        let slice = is_answered.then_some(Slice { mix: &self.coefs[0], output: self.masker.output() });
-        self.estimator.push(slice);
-        let estimator = &self.estimator;
-        let mut estimate = |stem, channel, coefs: &mut [_]| estimator.estimate_into(slice, stem, channel, coefs);
-        self.synthesis.synthesise_into([&self.hop[0], &self.hop[1]], &mut estimate, stems);
+        let output = is_needed.then(|| self.masker.output());
+        let watcher = self.tap.as_mut().filter(|_| is_watched);
+        self.outlet.push(&self.hop, &mut self.coefs, output, stems, watcher);
+        if let Some(tap) = &mut self.tap {
+            tap.end_hop();
+        }
         Ok(())
     }
 
-    /// Whether nothing is left of what was heard, and the last hop cost nothing: as long as silence goes on, silence comes
-    /// out.
+    /// Whether earlier input has decayed completely and the last hop was not computed: as long as the input is silent, so is
+    /// the output.
     pub fn is_settled(&self) -> bool {
         self.is_settled
     }
@@ -186,26 +216,22 @@ impl Pipeline {
     /// # Realtime
     /// Worker only.
     pub fn end(&mut self) {
-        self.estimator.end(self.num_slices);
+        self.outlet.end();
         self.masker.end();
-        // What was silence for the stream is the end for the network.
-        self.silence.reset();
+        self.intake.end();
         self.is_settled = false;
     }
 
-    /// Forgets everything that was heard: as if new.
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Worker only.
     pub fn reset(&mut self) {
-        self.analysis.reset();
+        self.intake.reset();
         self.masker.reset();
-        self.estimator.reset();
-        self.synthesis.reset();
-        self.silence.reset();
-        self.coefs.iter_mut().flatten().for_each(|coefs| coefs.fill(Complex::default()));
-        self.num_slices = 0;
+        self.outlet.reset();
         self.is_settled = false;
+        self.set_hop_idx(0);
     }
 }
 

@@ -4,8 +4,8 @@
 //! rate over the model's, in lowest terms, and `c` a whole number: so both resamplers have no delay of their own,
 //! only samples that they must wait for, and the total is a whole number of host samples at every rate.
 //!
-//! Job `k` brings the host samples that complete hop `k`, from `job_end(k - 1)` to `job_end(k)`, and takes home the
-//! same number of samples of the stems, those that lie [`Schedule::delay`] earlier.
+//! Job `k` carries the host samples that complete hop `k`, from `job_end(k - 1)` to `job_end(k)`, and returns with the same
+//! number of samples of each stem, delayed by [`Schedule::delay`].
 //! The pipeline's stems lag by a whole number of model samples: what its slices and the network's look-ahead wait for.
 
 /// The time grid of one host rate and one model. At equal rates a job is a hop.
@@ -26,7 +26,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Rates that are not whole numbers of Hz are rounded: a stream is counted in samples on both sides, so alignment
-    /// stays exact, and the model hears the music at most 0.5 Hz in a sample rate too high or too low.
+    /// stays exact, and the model's input is off by at most 0.5 Hz in its sample rate.
     pub fn new(host_rate_hz: f64, model_rate_hz: u32, hop_len: usize, pipeline_delay: usize) -> Self {
         let host = (host_rate_hz.round() as i64).clamp(1_000, 1_000_000);
         let model = i64::from(model_rate_hz).max(1);
@@ -101,7 +101,7 @@ impl Schedule {
         (self.pipeline_delay - 1 + self.half_width_out) * self.host / self.model + self.half_width_in + 1
     }
 
-    /// End of the stems that job `job_idx` brings back, in samples of the mix; their start is the end of the job before.
+    /// End of the stems that job `job_idx` returns, in samples of the mix; they start where those of the previous job end.
     pub fn stems_end(&self, job_idx: i64) -> i64 {
         self.job_end(job_idx) - self.delay()
     }

@@ -1,14 +1,14 @@
 //! A pipeline at the host's sample rate, one job at a time.
 
 use crate::{
-    DenormalsAreZero, Pipeline, SeparatorError, Stereo,
+    DenormalsAreZero, Pipeline, SeparatorError, SpectrumFeed, Stereo,
     pipeline::sanitise,
     resampling::{Kernel, Resampler},
     schedule::Schedule,
 };
+use std::sync::Arc;
 
-/// Resamples the mix to the model's rate and the stems back, and sees to it that the stems sum to the mix at the
-/// host's rate too.
+/// Resamples the mix to the model's rate and the stems back, and makes the stems sum to the mix at the host's rate too.
 pub(crate) struct Stream {
     pipeline: Pipeline,
     schedule: Schedule,
@@ -17,16 +17,26 @@ pub(crate) struct Stream {
 }
 
 struct Resampling {
+    inward: ResamplingIn,
+    outward: ResamplingOut,
+    /// `[stem][channel][sample]`, at the model's rate.
+    hop_stems: Vec<Stereo>,
+}
+
+/// From the host's rate to the model's.
+pub(crate) struct ResamplingIn {
     /// `[channel]`
     to_model: [Resampler; 2],
+    /// `[channel][sample]`, at the model's rate.
+    hop: Stereo,
+}
+
+/// From the model's rate to the host's.
+pub(crate) struct ResamplingOut {
     /// `[stem][channel]`
     from_model: Vec<[Resampler; 2]>,
     /// `[channel][sample]`, the mix of the last [`Schedule::delay`] host samples, then of the job at hand.
     mix: Stereo,
-    /// `[channel][sample]`, at the model's rate.
-    hop: Stereo,
-    /// `[stem][channel][sample]`, at the model's rate.
-    hop_stems: Vec<Stereo>,
 }
 
 impl Stream {
@@ -34,7 +44,12 @@ impl Stream {
     /// Not safe: allocates.
     pub fn new(pipeline: Pipeline, schedule: Schedule) -> Self {
         debug_assert_eq!(schedule.pipeline_delay(), pipeline.delay_samples() as i64);
-        let resampling = (!schedule.is_direct()).then(|| Resampling::new(&pipeline, &schedule));
+        let resampling = (!schedule.is_direct()).then(|| {
+            let (inward, outward) = resamplers(&schedule, pipeline.num_stems());
+            let silence = || vec![0.0; pipeline.hop_len()];
+            let hop_stems = (0..pipeline.num_stems()).map(|_| [silence(), silence()]).collect();
+            Resampling { inward, outward, hop_stems }
+        });
         let mut stream = Stream { pipeline, schedule, resampling };
         stream.restart(0);
         stream
@@ -44,22 +59,35 @@ impl Stream {
         &self.schedule
     }
 
+    /// Spectra go to `feed` from the job with this index on, timed from the start of the stream.
+    pub fn publish_spectra(&mut self, feed: Arc<SpectrumFeed>, job_idx: i64) {
+        self.pipeline.publish_spectra(feed, 0.0);
+        self.pipeline.set_hop_idx(job_idx);
+    }
+
     /// Nothing but silence follows: all slices of the song are in.
     pub fn end(&mut self) {
         self.pipeline.end();
     }
 
-    /// Whether nothing is left of what was heard: as long as silence goes in, silence comes out, and costs nothing.
+    /// Whether earlier input has decayed completely: as long as the input is silent, so is the output, at no cost.
     pub fn is_settled(&self) -> bool {
-        let is_silent = |resampling: &Resampling| resampling.from_model.iter().flatten().all(Resampler::is_silent);
+        let is_silent = |resampling: &Resampling| resampling.outward.is_silent();
         self.pipeline.is_settled() && self.resampling.as_ref().is_none_or(is_silent)
+    }
+
+    /// Of the model's stems, from the next job on: [`Pipeline::set_sensitivities`].
+    pub fn set_sensitivities(&mut self, sensitivities: &[f32]) {
+        self.pipeline.set_sensitivities(sensitivities);
     }
 
     /// Makes job `job_idx` the next one; everything before it was silence. At 0: as if new.
     pub fn restart(&mut self, job_idx: i64) {
         self.pipeline.reset();
+        self.pipeline.set_hop_idx(job_idx);
         if let Some(resampling) = &mut self.resampling {
-            resampling.restart(&self.schedule, job_idx);
+            resampling.inward.restart(&self.schedule, job_idx);
+            resampling.outward.restart(&self.schedule, job_idx);
         }
     }
 
@@ -75,42 +103,62 @@ impl Stream {
         stems.iter_mut().flatten().for_each(|samples| samples.resize(len, 0.0));
         match &mut self.resampling {
             None => self.pipeline.process_hop([&mix[0], &mix[1]], stems),
-            Some(resampling) => resampling.process_job(&mut self.pipeline, mix, stems),
+            Some(Resampling { inward, outward, hop_stems }) => {
+                let hop = inward.push(mix);
+                self.pipeline.process_hop([&hop[0], &hop[1]], hop_stems)?;
+                outward.push(mix, hop_stems, stems);
+                Ok(())
+            }
         }
     }
 }
 
-impl Resampling {
-    fn new(pipeline: &Pipeline, schedule: &Schedule) -> Self {
-        let (host, model) = schedule.ratio();
-        let (half_width_in, half_width_out) = schedule.half_widths();
-        let (hop_len, job_len) = (pipeline.hop_len(), schedule.max_job_len() as usize);
-        // Half of the lower rate, in cycles per sample of each side.
-        let low = host.min(model) as f64 / 2.0;
-        let kernel_in = Kernel::shared(half_width_in as usize, model as usize, low / host as f64);
-        let kernel_out = Kernel::shared(half_width_out as usize, host as usize, low / model as f64);
-        // Model sample m lies at host sample (m P - c Q) / Q, host sample n at model sample (n Q + c Q) / P.
-        let offset = schedule.grid_offset() * model;
-        let to_model = || Resampler::new(kernel_in.clone(), host, model, -offset, job_len);
-        let from_model = || Resampler::new(kernel_out.clone(), model, host, offset, hop_len);
-        let silence = |len| [vec![0.0; len], vec![0.0; len]];
-        Resampling {
-            to_model: [to_model(), to_model()],
-            from_model: (0..pipeline.num_stems()).map(|_| [from_model(), from_model()]).collect(),
-            mix: silence(schedule.delay() as usize + job_len),
-            hop: silence(hop_len),
-            hop_stems: (0..pipeline.num_stems()).map(|_| silence(hop_len)).collect(),
+/// Both directions of a schedule that is not direct. They begin with a restart.
+pub(crate) fn resamplers(schedule: &Schedule, num_stems: usize) -> (ResamplingIn, ResamplingOut) {
+    let (host, model) = schedule.ratio();
+    let (half_width_in, half_width_out) = schedule.half_widths();
+    let (hop_len, job_len) = (schedule.hop_len() as usize, schedule.max_job_len() as usize);
+    // Half of the lower rate, in cycles per sample of each side.
+    let low = host.min(model) as f64 / 2.0;
+    let kernel_in = Kernel::shared(half_width_in as usize, model as usize, low / host as f64);
+    let kernel_out = Kernel::shared(half_width_out as usize, host as usize, low / model as f64);
+    // Model sample m lies at host sample (m P - c Q) / Q, host sample n at model sample (n Q + c Q) / P.
+    let offset = schedule.grid_offset() * model;
+    let to_model = || Resampler::new(kernel_in.clone(), host, model, -offset, job_len);
+    let from_model = || Resampler::new(kernel_out.clone(), model, host, offset, hop_len);
+    let silence = |len| [vec![0.0; len], vec![0.0; len]];
+    let inward = ResamplingIn { to_model: [to_model(), to_model()], hop: silence(hop_len) };
+    let outward = ResamplingOut {
+        from_model: (0..num_stems).map(|_| [from_model(), from_model()]).collect(),
+        mix: silence(schedule.delay() as usize + job_len),
+    };
+    (inward, outward)
+}
+
+impl ResamplingIn {
+    pub fn restart(&mut self, schedule: &Schedule, job_idx: i64) {
+        for resampler in &mut self.to_model {
+            resampler.restart(schedule.job_end(job_idx - 1), job_idx * schedule.hop_len());
         }
     }
 
-    fn restart(&mut self, schedule: &Schedule, job_idx: i64) {
-        let hop_len = schedule.hop_len();
-        for resampler in &mut self.to_model {
-            resampler.restart(schedule.job_end(job_idx - 1), job_idx * hop_len);
+    /// Takes the mix of a job, which is cleaned, and gives a hop at the model's rate.
+    pub fn push(&mut self, mix: &mut Stereo) -> &Stereo {
+        for channel in 0..2 {
+            sanitise(&mut mix[channel]);
+            self.to_model[channel].push(&mix[channel]);
+            self.to_model[channel].pull_into(&mut self.hop[channel]);
         }
+        &self.hop
+    }
+}
+
+impl ResamplingOut {
+    pub fn restart(&mut self, schedule: &Schedule, job_idx: i64) {
         for resampler in self.from_model.iter_mut().flatten() {
             // The pipeline's stems lag behind what it takes.
-            resampler.restart(job_idx * hop_len - schedule.pipeline_delay(), schedule.stems_end(job_idx - 1));
+            let start = job_idx * schedule.hop_len() - schedule.pipeline_delay();
+            resampler.restart(start, schedule.stems_end(job_idx - 1));
         }
         for mix in &mut self.mix {
             mix.clear();
@@ -118,30 +166,24 @@ impl Resampling {
         }
     }
 
-    fn process_job(
-        &mut self,
-        pipeline: &mut Pipeline,
-        mix: &mut Stereo,
-        stems: &mut [Stereo],
-    ) -> Result<(), SeparatorError> {
-        for channel in 0..2 {
-            sanitise(&mut mix[channel]);
-            self.mix[channel].extend_from_slice(&mix[channel]);
-            self.to_model[channel].push(&mix[channel]);
-            self.to_model[channel].pull_into(&mut self.hop[channel]);
-        }
-        pipeline.process_hop([&self.hop[0], &self.hop[1]], &mut self.hop_stems)?;
+    /// Whether nothing is left in it but silence.
+    fn is_silent(&self) -> bool {
+        self.from_model.iter().flatten().all(Resampler::is_silent)
+    }
+
+    /// Takes the cleaned mix of a job and its hop of every stem at the model's rate, and gives those at the host's.
+    pub fn push(&mut self, mix: &Stereo, hop_stems: &[Stereo], stems: &mut [Stereo]) {
+        self.mix.iter_mut().zip(mix).for_each(|(line, mix)| line.extend_from_slice(mix));
         let resamplers = self.from_model.iter_mut().flatten();
-        let hops = self.hop_stems.iter().flatten();
+        let hops = hop_stems.iter().flatten();
         for ((resampler, hop), stem) in resamplers.zip(hops).zip(stems.iter_mut().flatten()) {
             resampler.push(hop);
             resampler.pull_into(stem);
         }
         self.share_remainder(stems);
-        Ok(())
     }
 
-    /// What the resamplers took from the mix (most of it above 20 kHz) is shared out equally.
+    /// Splits what the resamplers removed from the mix (most of it above 20 kHz) equally between the stems.
     fn share_remainder(&mut self, stems: &mut [Stereo]) {
         let share = 1.0 / stems.len() as f32;
         for channel in 0..2 {
@@ -176,7 +218,7 @@ mod tests {
         (0..len).map(sample).collect()
     }
 
-    /// After a gap, so many jobs as the manifest says differ from those of a stream without one.
+    /// After a gap, as many jobs as the manifest says differ from those of a stream without one.
     #[test]
     fn preroll_is_what_a_gap_spoils() {
         let stft = |fft_len, hop_len| (Design::stft(fft_len, hop_len, 44_100.0), Timing::Whole);

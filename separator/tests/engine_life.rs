@@ -178,28 +178,101 @@ mod threads {
         sum
     }
 
-    /// A process of its own, since other tests' engines share the threads.
+    /// Whether this is a process of its own, since other tests' engines share the threads; else it is started.
+    fn is_alone(test: &str) -> bool {
+        if std::env::var_os("UNBRAID_TEST_ALONE").is_some() {
+            return true;
+        }
+        let program = std::env::current_exe().unwrap();
+        let status =
+            std::process::Command::new(program).args(["--exact", test]).env("UNBRAID_TEST_ALONE", "1").status();
+        assert!(status.unwrap().success());
+        false
+    }
+
+    /// How often our threads wake up in a second.
+    fn num_sleeps_per_second() -> f64 {
+        std::thread::sleep(Duration::from_millis(100));
+        let (before, start) = (num_sleeps(), std::time::Instant::now());
+        std::thread::sleep(Duration::from_millis(1000));
+        (num_sleeps() - before) as f64 / start.elapsed().as_secs_f64()
+    }
+
     #[test]
     fn nothing_wakes_up_while_no_plugin_is_active() {
-        if std::env::var_os("UNBRAID_TEST_ALONE").is_none() {
-            let program = std::env::current_exe().unwrap();
-            let test = "threads::nothing_wakes_up_while_no_plugin_is_active";
-            let status =
-                std::process::Command::new(program).args(["--exact", test]).env("UNBRAID_TEST_ALONE", "1").status();
-            assert!(status.unwrap().success());
+        if !is_alone("threads::nothing_wakes_up_while_no_plugin_is_active") {
             return;
         }
         let (_dir, model) = write_model(&TestModel::identity());
         let engines: Vec<_> = (0..16).map(|_| start(&model, RATE, BLOCK_LEN)).collect();
         engines.iter().for_each(|(engine, _)| wait_until_running(engine));
-        let before = num_sleeps();
-        std::thread::sleep(Duration::from_millis(500));
-        assert!(num_sleeps() > before, "the count counts: active plugins are looked after");
+        assert!(num_sleeps_per_second() > 0.0, "the count counts: active plugins are looked after");
         engines.iter().for_each(|(engine, _)| engine.set_active(false));
-        std::thread::sleep(Duration::from_millis(100));
-        let before = num_sleeps();
-        std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(num_sleeps(), before);
+        assert_eq!(num_sleeps_per_second(), 0.0);
+    }
+
+    /// The plugin stays active, and the host says that it stops.
+    #[test]
+    fn nothing_wakes_up_while_the_host_has_stopped() {
+        if !is_alone("threads::nothing_wakes_up_while_the_host_has_stopped") {
+            return;
+        }
+        // Half of a hop, or 512 samples: 11.6 ms to compute.
+        let (_dir, model) = write_model(&TestModel { design: Design::stft(1024, 256, RATE), ..TestModel::identity() });
+        let mut engines: Vec<_> = (0..16).map(|_| start(&model, RATE, BLOCK_LEN)).collect();
+        engines.iter().for_each(|(engine, _)| wait_until_running(engine));
+        let input = noise(40_000, 6);
+        let play_all = |engines: &mut Vec<(Engine, AudioSide)>| {
+            for (engine, audio) in engines {
+                let mut output = Output::new();
+                play(audio, &input, &mut output, 40_000);
+                assert_eq!((output.num_missing, engine.status().late_hops), (0, 0));
+            }
+        };
+        play_all(&mut engines);
+        // It pauses without a word, and may go on at any time: half of the time to compute passes between two looks.
+        std::thread::sleep(Duration::from_millis(1200));
+        let paused = num_sleeps_per_second();
+        println!("16 paused: {paused:.0} a second");
+        assert!((1.0..400.0).contains(&paused), "{paused}");
+        engines.iter_mut().for_each(|(_, audio)| audio.stop());
+        assert_eq!(num_sleeps_per_second(), 0.0);
+        // And starts again, as hosts do, or without a word.
+        engines.iter_mut().step_by(2).for_each(|(_, audio)| audio.reset());
+        play_all(&mut engines);
+    }
+
+    /// The first hop after any pause comes in time, without the audio thread waiting.
+    #[test]
+    fn after_a_pause_no_hop_is_late() {
+        if !is_alone("threads::after_a_pause_no_hop_is_late") {
+            return;
+        }
+        // A long announced block: 186 ms to compute, so that a busy machine does not look like a slow worker.
+        let (_dir, model) = write_model(&TestModel::identity());
+        let (engine, mut audio) = start(&model, RATE, 8192);
+        wait_until_running(&engine);
+        let input = noise(400_000, 7);
+        for (round, is_stopped) in [false, true, false, true].into_iter().enumerate() {
+            let mut output = Output::new();
+            let start = std::time::Instant::now();
+            // Ends within a hop, somewhere else every time.
+            let num_blocks = 120 + 3 * round;
+            for block in 0..num_blocks {
+                let position = block * BLOCK_LEN;
+                let due = Duration::from_secs_f64(position as f64 / RATE);
+                std::thread::sleep(due.saturating_sub(start.elapsed()));
+                output.process(&mut audio, input.each_ref().map(|channel| &channel[position..][..BLOCK_LEN]), false);
+            }
+            assert_eq!((output.num_missing, engine.status().late_hops), (0, 0), "round {round}");
+            if is_stopped {
+                audio.stop();
+            }
+            std::thread::sleep(Duration::from_millis(1500 + 40 * round as u64));
+            if is_stopped {
+                audio.reset();
+            }
+        }
     }
 }
 

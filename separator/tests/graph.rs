@@ -110,3 +110,35 @@ fn an_output_of_another_shape_than_declared_is_an_error() {
     println!("{message}");
     assert!(message.contains("model.onnx") && message.contains("hape"), "{message}");
 }
+
+/// What was checked is what runs: a file that another took the place of after the check is refused, although its graph
+/// would do.
+#[test]
+fn a_graph_that_was_exchanged_after_the_check_is_refused() {
+    let (dir, checked) = write_model(&TestModel { fade_in_hops: Some(22), ..model() });
+    let (other_dir, _other) = write_model(&TestModel { fade_in_hops: Some(23), ..model() });
+    std::fs::copy(other_dir.path().join("model.onnx"), dir.path().join("model.onnx")).unwrap();
+    let error = Graph::open(&runtime(), &checked).err().expect("another graph").to_string();
+    assert!(error.contains("model.onnx") && error.contains(&checked.manifest.graph.sha256), "{error}");
+}
+
+/// The file is opened once, so there is no time between the check and the session in which it could be exchanged.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_file_of_a_graph_is_opened_once() {
+    use std::os::{fd::FromRawFd, unix::ffi::OsStrExt};
+    // Both, since the kernel merges an event that is the same as the one before.
+    const OPEN_AND_CLOSE: u32 = libc::IN_OPEN | libc::IN_CLOSE;
+    let (_dir, model) = write_model(&TestModel { fade_in_hops: Some(24), ..model() });
+    let name = std::ffi::CString::new(model.onnx_path().as_os_str().as_bytes()).unwrap();
+    // SAFETY: the name is a C string; the descriptor is this function's own.
+    let mut events = unsafe {
+        let events = libc::inotify_init1(libc::IN_NONBLOCK);
+        assert!(events >= 0 && libc::inotify_add_watch(events, name.as_ptr(), OPEN_AND_CLOSE) >= 0);
+        std::fs::File::from_raw_fd(events)
+    };
+    open(&model);
+    let mut bytes = [0; 4096];
+    let num_bytes = std::io::Read::read(&mut events, &mut bytes).unwrap();
+    assert_eq!(num_bytes / size_of::<libc::inotify_event>(), 2, "one opening, one closing");
+}

@@ -56,12 +56,29 @@ fn truncated_graph_is_refused() {
     let message = Model::load(dir.path()).unwrap_err().to_string();
     assert_names(&message, &["model.onnx", "sha256", "damaged", "again"]);
     // And if somebody writes the hash of the damaged file into the manifest:
+    let message = refusal(|model| rewrite(model, |bytes| bytes.truncate(bytes.len() / 2)));
+    assert_names(&message, &["model.onnx", "an ONNX model", "another export"]);
+}
+
+#[test]
+fn a_graph_that_only_onnx_runtime_can_judge_is_refused_with_what_it_says() {
     let message = refusal(|model| {
-        let path = model.onnx_path();
-        let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        rewrite(model, |bytes| {
+            while let Some(name) = bytes.windows(9).position(|bytes| bytes == b"ReduceSum") {
+                bytes[name..][..9].copy_from_slice(b"RadiceSum");
+            }
+        });
     });
-    assert_names(&message, &["model.onnx", "ONNX Runtime", "again"]);
+    assert_names(&message, &["model.onnx", "ONNX Runtime", "RadiceSum", "again"]);
+}
+
+/// Another graph in place of the model's, with its hash in the manifest.
+fn rewrite(model: &mut Model, edit: impl FnOnce(&mut Vec<u8>)) {
+    let path = model.onnx_path();
+    let mut bytes = fs::read(&path).unwrap();
+    edit(&mut bytes);
+    fs::write(&path, &bytes).unwrap();
+    model.manifest.graph.sha256 = models::sha256_file(&path).unwrap().0;
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Design {
     }
 
     /// A multi-resolution STFT: within each range the bins are equally spaced and equally wide, so that their windows in
-    /// time are like Hann windows of so many samples. Each range is one bucket; the bin between two ranges belongs to
+    /// time are like Hann windows of this many samples. Each range is one bucket; the bin between two ranges belongs to
     /// the one with the wider bins. The last range must reach half the sample rate.
     ///
     /// # Realtime
@@ -113,14 +113,14 @@ impl Design {
         self
     }
 
-    /// The same with slices of so many samples: a legal length ([`Design::next_slice_len`]), and long enough for the
+    /// The same with slices of this many samples: a legal length ([`Design::next_slice_len`]), and long enough for the
     /// narrowest bin.
     pub fn with_slice_len(mut self, slice_len: usize) -> Self {
         self.slice_len = Some(slice_len);
         self
     }
 
-    /// The same with a slicing window that rises, and falls, over so many samples: even, at most half a slice.
+    /// The same with a slicing window that rises, and falls, over this many samples: even, at most half a slice.
     pub fn with_transition_len(mut self, transition_len: usize) -> Self {
         self.transition_len = Some(transition_len);
         self
@@ -195,12 +195,12 @@ impl Design {
         }
     }
 
-    /// Slice length, if it was given; [`Plan::slice_len`](crate::Plan::slice_len) always knows it.
+    /// Slice length, if it was given; [`Plan::slice_len`](crate::Plan::slice_len) always has it.
     pub fn slice_len(&self) -> Option<usize> {
         self.slice_len
     }
 
-    /// Transition length, if it was given; [`Plan::transition_len`](crate::Plan::transition_len) always knows it.
+    /// Transition length, if it was given; [`Plan::transition_len`](crate::Plan::transition_len) always has it.
     pub fn transition_len(&self) -> Option<usize> {
         self.transition_len
     }

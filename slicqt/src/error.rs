@@ -85,7 +85,7 @@ pub enum DesignError {
         /// The next legal length.
         next: usize,
     },
-    /// The slicing window cannot rise over so many samples.
+    /// The slicing window cannot rise over this many samples.
     #[error(
         "transition length: expected an even number from 2 to half the slice ({} samples), got {transition_len}",
         slice_len / 2

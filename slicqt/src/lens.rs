@@ -14,7 +14,7 @@ const MAX_PRIME: usize = 13;
 const PUBLISHED_SLICE_LENS: [usize; 2] = [18_060, 2016];
 
 impl Design {
-    /// The shortest legal slice of at least so many samples: a multiple of 4 without a prime factor above 13, at least
+    /// The shortest legal slice of at least this many samples: a multiple of 4 without a prime factor above 13, at least
     /// 16; above the longest legal slice, 4,194,304 samples, one that is too long. (Whether it suits the narrowest bin is
     /// another question, which [`Plan::new`](crate::Plan::new) answers.)
     ///

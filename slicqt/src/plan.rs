@@ -127,6 +127,11 @@ impl<T: Sample> Plan<T> {
         self.transition_len
     }
 
+    /// `[sample]` What a slice is multiplied with before its transform.
+    pub fn slicing_window(&self) -> &[T] {
+        &self.slicing
+    }
+
     /// Bins, DC and Nyquist counted.
     pub fn num_bins(&self) -> usize {
         self.bins.len()

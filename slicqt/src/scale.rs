@@ -9,7 +9,7 @@ pub enum Scale {
     Bark,
     /// Mel: `z = 2595 log10(f / 700 + 1)`.
     Mel,
-    /// Constant-Q: `z = log2 f`, so many bands per octave.
+    /// Constant-Q: `z = log2 f`, this many bands per octave.
     ConstantQ,
     /// Variable-Q: `z = log2(f + gamma)`. Bandwidths grow as `f + gamma`: constant well below gamma, constant-Q above.
     VariableQ {

@@ -12,7 +12,7 @@ pub struct Slicer<T = f32> {
 }
 
 impl<T: Sample> Slicer<T> {
-    /// A slicer that has heard only silence.
+    /// A slicer in its initial state: silence before the first hop.
     ///
     /// # Realtime
     /// Not safe: allocates.
@@ -52,7 +52,7 @@ impl<T: Sample> Slicer<T> {
         self.past[kept..].copy_from_slice(&hop[hop.len() - new..]);
     }
 
-    /// Forgets what it has heard.
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Safe.

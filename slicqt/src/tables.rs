@@ -1,4 +1,4 @@
-//! What a plan knows about each bin, as the kernels read it.
+//! A plan's data about each bin, in the order in which the kernels read it.
 //!
 //! The small FFTs are most of the work, so what stands around them is laid out to stay out of their way:
 //! - The spectrum of a slice has *margins*: it goes on below DC and beyond Nyquist as far as windows reach. So every

@@ -8,5 +8,4 @@ pub mod isolated;
 pub mod measure;
 pub mod places;
 pub mod signal;
-pub mod song;
 pub mod vst3_host;

@@ -29,6 +29,16 @@ pub fn onnxruntime() -> PathBuf {
     path
 }
 
+/// The bundled command line program.
+pub fn program() -> PathBuf {
+    target().join("bundled/cli").join(if cfg!(windows) { "unbraid.exe" } else { "unbraid" })
+}
+
+/// The excerpt of a song that ships with the repository.
+pub fn demo_song() -> PathBuf {
+    root().join("demo/song/rubidium.ogg")
+}
+
 /// Cargo's target folder.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

@@ -19,9 +19,10 @@ const RAMP_LEN: usize = 882;
 
 /// Every parameter with the group that it is shown in.
 fn names_and_groups() -> Vec<(String, String)> {
-    let stems = ["Vocals", "Drums", "Bass", "Other"]
-        .into_iter()
-        .flat_map(|stem| ["", " Mute", " Solo", " Pan"].map(|control| (format!("{stem}{control}"), stem.to_owned())));
+    let stems = ["Vocals", "Drums", "Bass", "Other"].into_iter().flat_map(|stem| {
+        let controls = ["", " Mute", " Solo", " Pan", " Sensitivity"];
+        controls.map(|control| (format!("{stem}{control}"), stem.to_owned()))
+    });
     let rest = ["Dry/Wet", "Output", "Bypass", "Automation"];
     stems.chain(rest.map(|name| (name.to_owned(), String::new()))).collect()
 }
@@ -53,6 +54,7 @@ fn controllers_get_a_page_for_each_kind_of_control() {
             ("Levels", [&of_stems("")[..], &global(&["Dry/Wet", "Output"])].concat()),
             ("Mutes and solos", [of_stems(" Mute"), of_stems(" Solo")].concat()),
             ("Pan", of_stems(" Pan").to_vec()),
+            ("Sensitivity", of_stems(" Sensitivity").to_vec()),
             ("Global", global(&["Dry/Wet", "Output", "Bypass"])),
         ];
         assert_eq!(plugin.remote_pages(), expected.map(|(name, params)| (name.to_owned(), params)));
@@ -91,6 +93,8 @@ fn what_is_shown_is_read_as_the_same_value_and_so_is_what_people_type() {
             ("Dry/Wet", "50 %", "50 %"),
             ("Bass Pan", "L30", "L30"),
             ("Bass Pan", "0", "C"),
+            ("Bass Sensitivity", "-30", "-30 %"),
+            ("Bass Sensitivity", "soft", "+100 %"),
             ("Other Mute", "on", "On"),
             ("Other Solo", "0", "Off"),
         ] {

@@ -198,7 +198,7 @@ fn every_parameter_has_its_flags() {
             let plugin = Plugin::new(&library, name);
             let flags: Vec<_> = plugin.params().iter().map(|param| (param.name.clone(), param.flags)).collect();
             let stems = ["Vocals", "Drums", "Bass", "Other"].into_iter().flat_map(|stem| {
-                let switches = ["Mute", "Solo", "Pan"].map(|control| format!("{stem} {control}"));
+                let switches = ["Mute", "Solo", "Pan", "Sensitivity"].map(|control| format!("{stem} {control}"));
                 [stem.to_owned()].into_iter().chain(switches).map(|name| (name, CAN_AUTOMATE))
             });
             let rest = [

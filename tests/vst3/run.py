@@ -50,7 +50,7 @@ def test_parameters_are_four_for_each_stem_and_those_of_the_whole():
     for name in NAMES:
         plugin = load(name)
         names = list(plugin.parameters)
-        stems = [f"{stem}_{control}" for stem in STEMS for control in ("db", "mute", "solo", "pan")]
+        stems = [f"{stem}_{control}" for stem in STEMS for control in ("db", "mute", "solo", "pan", "sensitivity")]
         check(names == [*stems, "dry_wet", "output_db", "bypass", "automation"], f"{name} has the parameters {names}")
 
 

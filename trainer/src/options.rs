@@ -67,7 +67,7 @@ pub struct TrainArgs {
     /// Shortest and longest piece of music in a batch, in seconds
     #[arg(long, num_args = 2, default_values_t = [2.0, 6.0], help_heading = "Length", value_names = ["FROM", "TO"])]
     pub chunk_s: Vec<f64>,
-    /// Seconds between checkpoints within an epoch: as much is lost at most when the run is killed
+    /// Seconds between checkpoints within an epoch: the most training that is lost when the run is killed
     #[arg(long, default_value_t = 300.0, help_heading = "Length", value_name = "SECONDS")]
     pub save_s: f64,
     /// Best checkpoints that are kept in OUT/top

@@ -5,7 +5,7 @@ use crate::workspace;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 
-/// Runs the demo program of `tests/` on `song`, or on the music that it composes itself.
+/// Runs the demo program of `tests/` on `song`, or on the one that ships with the repository.
 pub fn run(song: Option<PathBuf>) -> Result<()> {
     say("Building the demo host");
     process::run(cargo().args(["build", "--release", "--package", "tests", "--bin", "demo"]))?;

@@ -5,6 +5,7 @@ mod apt;
 mod bundle;
 mod demo;
 mod first_model;
+mod install;
 mod onnxruntime;
 mod process;
 mod python;
@@ -31,9 +32,11 @@ enum Command {
     Setup,
     /// Build the plugin and the command line program and lay out installable folders in target/bundled
     Bundle,
+    /// Install the command line program, with all that it needs, so that `unbraid` works anywhere
+    Install,
     /// Run a song through the bundled CLAP plugin in a headless host; the results lie in target/demo
     Demo {
-        /// An audio file, or a folder of stems; without it half a minute of music is composed on the spot
+        /// An audio file, or a folder of stems; without it the excerpt in demo/song
         song: Option<PathBuf>,
     },
     /// Train a model: sets up libtorch, then passes all arguments to `trainer train`
@@ -87,6 +90,10 @@ fn main() -> anyhow::Result<()> {
         Command::Bundle => {
             setup()?;
             bundle::run()
+        }
+        Command::Install => {
+            setup()?;
+            install::run()
         }
         Command::Demo { song } => {
             setup()?;

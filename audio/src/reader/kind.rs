@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::window::Window;
 
-/// The kind of an audio or video file; `Err` tells what else it looks like.
+/// The kind of an audio or video file; `Err` says what else it looks like.
 pub(crate) fn kind_of(path: &Path) -> Result<&'static str, &'static str> {
     let mut file = Window::open(path).map_err(|_| "it cannot be read")?;
     let head = file.at(0, 512).map_err(|_| "it cannot be read")?.to_vec();

@@ -20,7 +20,7 @@ pub(crate) struct Edit {
 /// How the file is built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// The samples lie in fragments behind the header, which knows nothing of their number.
+    /// The samples lie in fragments behind the header, which does not give their number.
     pub is_fragmented: bool,
     /// A box goes beyond the end of the file.
     pub is_cut: bool,

@@ -1,6 +1,6 @@
 //! The frames of an mp3 file (ISO/IEC 11172-3, 13818-3, Layer III), and what its tags say about them.
 //!
-//! symphonia's own walk believes the tag: of two files one after the other it gives the first, and bytes that hold no
+//! symphonia's own reader trusts the tag: of two files one after the other it gives the first, and bytes that hold no
 //! frame shift all that follows. This walk counts what is there first.
 
 use std::io;
@@ -91,7 +91,7 @@ impl Frames {
     pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
         loop {
             let found = match self.last {
-                // Between frames of one kind, a header in its place is believed.
+                // Between frames of one kind, a header in its place is trusted.
                 Some(last) => self.header_at(self.position)?.filter(|header| is_alike(*header, last)),
                 None => None,
             };

@@ -42,7 +42,7 @@ impl ReadNotes {
             ));
         }
         if self.is_cut {
-            warnings.push("the file ends early; kept what there is".into());
+            warnings.push("the file is truncated; kept what could be decoded".into());
         }
         if self.num_not_finite > 0 {
             warnings.push(format!(

@@ -133,7 +133,7 @@ impl WavWriter {
         Ok(writer)
     }
 
-    /// The header for so many samples; equally long whatever the number, for one writer.
+    /// The header for this many samples; its length does not depend on the number.
     fn header(&self, num_samples: Option<u64>) -> Vec<u8> {
         let format = self.spec.format;
         let block_len = format.block_len();

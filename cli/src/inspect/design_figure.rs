@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use plotters::prelude::*;
+use pictures::plotters::prelude::*;
+use pictures::{Area, Canvas, Drawn, FONT, TITLE_FONT, frequency_label, frequency_ticks};
 use slicqt::Design;
 
-use super::canvas::{Area, Canvas, Drawn, FONT, TITLE_FONT, frequency_label, frequency_ticks};
 use super::profile::Profile;
 
 const TEXT: i32 = 15;

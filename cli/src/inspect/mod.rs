@@ -5,7 +5,6 @@
 
 mod args;
 mod axes;
-mod canvas;
 mod design_figure;
 mod design_table;
 mod find;
@@ -84,7 +83,7 @@ fn pictures(args: &Args) -> (Option<PathBuf>, PathBuf) {
     (Some(song_png), design_png)
 }
 
-fn draw_song(args: &Args, song: &Path, design: &Design) -> Result<canvas::Canvas> {
+fn draw_song(args: &Args, song: &Path, design: &Design) -> Result<pictures::Canvas> {
     let mut designs = vec![design.clone()];
     let sample_rate_hz = f64::from(AudioReader::open(song)?.sample_rate_hz());
     if design.sample_rate_hz() != sample_rate_hz {

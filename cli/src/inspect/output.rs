@@ -1,18 +1,12 @@
 //! Files of results: written beside their names, then renamed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 
-fn part_of(path: &Path) -> PathBuf {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
-}
-
 /// Says before long work whether `path` can be written after it.
 pub fn check_writable(path: &Path) -> Result<()> {
-    let part = part_of(path);
+    let part = base::part_path(path);
     if path.is_dir() {
         return Err(anyhow!("{}: expected a file to write, got a folder", path.display()));
     }
@@ -23,8 +17,5 @@ pub fn check_writable(path: &Path) -> Result<()> {
 
 /// Gives `path` these contents.
 pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
-    let part = part_of(path);
-    std::fs::write(&part, contents)
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|error| anyhow!("{}: could not write: {error}", path.display()))
+    base::write_whole(path, contents).map_err(|error| anyhow!("{}: could not write: {error}", path.display()))
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use audio::AudioReader;
-use plotters::prelude::*;
+use pictures::plotters::prelude::*;
+use pictures::{Area, Canvas, Drawn, FONT, Rectangle, TITLE_FONT, frequency_label, frequency_ticks, level_color};
 use slicqt::{Design, Plan};
 
 use super::axes::Axes;
-use super::canvas::{Area, Canvas, Drawn, FONT, Rectangle, TITLE_FONT, frequency_label, frequency_ticks};
 use super::song::{Channel, num_samples, stretch_s};
 use super::spectrogram::{Raster, Spectrogram};
 use crate::progress::{Progress, ProgressKind};
@@ -44,11 +44,7 @@ pub fn draw(request: &Request) -> Result<Canvas> {
 
     let loudest = rasters.iter().map(Raster::max_db).fold(-60.0, f32::max);
     let top_db = (loudest / 5.0).ceil() * 5.0;
-    let color = |db: f32| {
-        let value = 1.0 + (db - top_db) / request.range_db;
-        let colorous::Color { r, g, b } = colorous::MAGMA.eval_continuous(f64::from(value.clamp(0.0, 1.0)));
-        [r, g, b]
-    };
+    let color = |db: f32| level_color(f64::from(1.0 + (db - top_db) / request.range_db));
     for (raster, rectangle) in rasters.iter().zip(&layout.panels) {
         canvas.fill(rectangle, |row, column| color(raster.level_db(row, column)));
     }

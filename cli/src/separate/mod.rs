@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "STEM", conflicts_with = "stems")]
     two_stems: Option<String>,
 
-    /// Kind of the files
+    /// File format of the stems
     #[arg(long, short, value_enum, default_value_t = FormatName::Wav, hide_possible_values = false)]
     format: FormatName,
 
@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long)]
     no_dither: bool,
 
-    /// Names of the files below --out, made of {song}, {stem}, {model} and {ext} (the song's) [default: {song}/{stem}]
+    /// File names below --out, with the placeholders {song}, {stem}, {model} and {ext} (the song's) [default: {song}/{stem}]
     #[arg(long, value_name = "PATTERN")]
     name: Option<String>,
 
@@ -74,29 +74,29 @@ pub struct Args {
     #[arg(long, conflicts_with = "name")]
     flat: bool,
 
-    /// Leave out songs whose stems are all there: goes on with a batch that was stopped
+    /// Skip songs whose stems all exist: resumes a batch that was stopped
     ///
     /// Without it, stems of an earlier run are replaced.
     #[arg(long)]
     skip_existing: bool,
 
-    /// Begin so many seconds into the song
+    /// Start this many seconds into the song
     #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = seconds)]
     start: f64,
 
-    /// Take so many seconds [default: all]
+    /// Separate this many seconds [default: to the end]
     #[arg(long, value_name = "S", value_parser = seconds)]
     duration: Option<f64>,
 
-    /// Refuse songs of which something cannot be decoded, instead of putting silence in its place
+    /// Refuse songs with damaged packets, instead of replacing these with silence
     #[arg(long)]
     strict: bool,
 
-    /// Keep what there is of songs that are cut off
+    /// Separate truncated songs as far as they go, instead of refusing them
     #[arg(long, conflicts_with = "strict")]
     keep_going: bool,
 
-    /// Songs at a time [default: number of cores]
+    /// Songs at a time [default: number of cores]; with fewer songs than cores, each is separated on several
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
@@ -108,7 +108,7 @@ pub struct Args {
     #[arg(long, short)]
     quiet: bool,
 
-    /// How progress is shown
+    /// How to show progress
     #[arg(long, value_enum, value_name = "KIND", default_value_t = ProgressKind::Auto)]
     progress: ProgressKind,
 
@@ -124,14 +124,14 @@ Examples:
   unbraid separate song.mp3 --two-stems vocals --format mp3
       writes separated/song/vocals.mp3 and instrumental.mp3
   unbraid separate ~/Music --out stems --format flac --skip-existing
-      a whole collection, folders kept; call it again to go on
+      a whole collection, keeping its folders; run it again to resume
   unbraid separate song.flac --flat --out .
       writes 'song - vocals.wav' and so on here
   unbraid separate - --out - --stems vocals < song.mp3 | play -
-      a link in a chain of programs
+      in a pipeline
 
-A damaged place in a file becomes silence of its length, with a warning; --strict refuses such files. Files that are cut
-off are refused; --keep-going takes what there is. The exit status is 1 if a song failed, 130 after Ctrl-C.";
+A damaged packet becomes silence of the same length, with a warning; --strict refuses such files. Truncated files are
+refused; --keep-going separates them as far as they go. The exit status is 1 if a song failed, 130 after Ctrl-C.";
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_string())?;
@@ -170,12 +170,14 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let out_was_there = args.out.exists();
     interruption::listen()?;
+    let songs_at_a_time = args.jobs.map_or_else(num_cores, NonZeroUsize::get);
     let request = Request {
         installation: &installation,
         stems: &wanted,
         format,
         is_dithered: !args.no_dither,
         read_options: ReadOptions { skip_damaged: !args.strict, keep_going: args.keep_going },
+        threads_per_song: (num_cores() / songs_at_a_time.min(jobs.len())).max(1),
         start_s: args.start,
         duration_s: args.duration,
         to_stdout,
@@ -184,7 +186,7 @@ pub fn run(args: &Args) -> Result<()> {
     let is_quiet = args.quiet || to_stdout;
     let progress = Progress::new(if args.quiet { ProgressKind::None } else { args.progress });
     let num_failed = AtomicUsize::new(0);
-    for_each(&jobs, args.jobs, |job| {
+    for_each(&jobs, songs_at_a_time, |job| {
         if interruption::is_interrupted() {
             return;
         }
@@ -217,8 +219,7 @@ fn stem_file_jobs(songs: Vec<songs::Song>, out: &Path) -> Result<Vec<Job>> {
 }
 
 /// Runs `work` on every job, several at a time, beginning in their order.
-fn for_each(jobs: &[Job], num_threads: Option<NonZeroUsize>, work: impl Fn(&Job) + Sync) {
-    let num_threads = num_threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+fn for_each(jobs: &[Job], num_threads: usize, work: impl Fn(&Job) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..num_threads.min(jobs.len()) {
@@ -229,6 +230,10 @@ fn for_each(jobs: &[Job], num_threads: Option<NonZeroUsize>, work: impl Fn(&Job)
             });
         }
     });
+}
+
+fn num_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn tell(job: &Job, result: &Result<Option<Done>>, progress: &Progress, is_json: bool, is_quiet: bool) {

@@ -67,7 +67,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// What is told: the folder, if all stems are in one of the song's own, else the first file.
+    /// What is printed: the folder, if all stems are in one of the song's own, else the first file.
     pub fn place(&self) -> PathBuf {
         let parent = self.files[0].parent().unwrap_or(Path::new("")).to_path_buf();
         if parent.ends_with(self.song.stem()) { parent } else { self.files[0].clone() }

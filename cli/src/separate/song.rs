@@ -1,6 +1,6 @@
 //! One song, from its file to the files of its stems.
 //!
-//! Three threads: one decodes, this one separates, one writes. Few blocks are between them, so memory stays constant.
+//! One thread decodes, one or several separate, one writes. Few blocks are between them, so memory stays constant.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -20,6 +20,8 @@ use crate::progress::{Progress, SongProgress};
 
 /// Blocks that wait between two threads.
 const NUM_WAITING: usize = 8;
+/// Samples that go to the writer at a time, at least: for every block it may have to be woken.
+const WRITE_LEN: usize = 8192;
 
 /// What is done to every song.
 pub struct Request<'a> {
@@ -31,6 +33,8 @@ pub struct Request<'a> {
     /// Where to begin and how much to take, in seconds.
     pub start_s: f64,
     pub duration_s: Option<f64>,
+    /// Threads that separate one song.
+    pub threads_per_song: usize,
     /// The one stem goes to the standard output.
     pub to_stdout: bool,
     /// One .stem.mp4 of all stems.
@@ -60,19 +64,24 @@ pub fn separate(request: &Request, job: &Job, progress: &Progress) -> Result<Don
     }
     let writers = Writers::create(request, job, rate_hz, known_len)?;
     let bar = progress.song(&job.song.file_name(), reader.estimated_num_samples().map(|len| cut.of(len)));
-    let mut separator = FileSeparator::new(request.installation.pipeline()?, f64::from(rate_hz));
+    let pipeline = request.installation.pipeline()?;
+    let mut separator = FileSeparator::with_threads(pipeline, f64::from(rate_hz), request.threads_per_song)?;
 
     let (to_separator, from_reader) = sync_channel(NUM_WAITING);
     let (to_writer, from_separator) = sync_channel(NUM_WAITING);
     let (notes, num_samples, num_clipped) = std::thread::scope(|scope| {
         let reading = scope.spawn(move || read(reader, cut, &to_separator));
         let writing = scope.spawn(move || write(writers, &from_separator));
-        let separated = push_all(&mut separator, request.stems, &from_reader, &to_writer, &bar)
-            .and_then(|num_samples| finish(separator, request.stems, &to_writer).map(|()| num_samples));
+        let mut outgoing = Outgoing::new(request.stems, to_writer);
+        let separated = push_all(&mut separator, &mut outgoing, &from_reader, &bar).and_then(|num_samples| {
+            separator.finish(&mut |separated| outgoing.add(separated))?;
+            outgoing.send();
+            Ok(num_samples)
+        });
         // Ends both threads.
-        drop((from_reader, to_writer));
+        drop((from_reader, outgoing));
         let (read, written) = (join(reading), join(writing));
-        // What went wrong first is what the others suffer from; an interruption is told as such.
+        // Report the first cause rather than what followed from it; an interruption goes first.
         interruption::check()?;
         let (notes, writers, num_samples) = (read?, written?, separated?);
         bar.finish_and_clear();
@@ -113,7 +122,7 @@ impl Cut {
     }
 }
 
-/// Decodes until the song or the wanted part is over, or nobody listens.
+/// Decodes until the song or the requested part is over, or the separator has stopped.
 fn read(mut reader: AudioReader, cut: Cut, to_separator: &SyncSender<Stereo>) -> Result<ReadNotes> {
     let mut position = 0;
     let end = cut.len.map_or(u64::MAX, |len| cut.start.saturating_add(len));
@@ -135,17 +144,15 @@ fn read(mut reader: AudioReader, cut: Cut, to_separator: &SyncSender<Stereo>) ->
 
 fn push_all(
     separator: &mut FileSeparator,
-    stems: &[Stem],
+    outgoing: &mut Outgoing,
     from_reader: &Receiver<Stereo>,
-    to_writer: &SyncSender<Vec<Stereo>>,
     bar: &SongProgress,
 ) -> Result<u64> {
     let mut num_samples = 0;
-    let mut is_heard = true;
     while let Ok([left, right]) = from_reader.recv() {
         interruption::check()?;
-        separator.push([&left, &right], &mut |separated| is_heard &= send(stems, separated, to_writer))?;
-        if !is_heard {
+        separator.push([&left, &right], &mut |separated| outgoing.add(separated))?;
+        if !outgoing.is_taken {
             break;
         }
         num_samples += left.len() as u64;
@@ -154,21 +161,38 @@ fn push_all(
     Ok(num_samples)
 }
 
-fn finish(separator: FileSeparator, stems: &[Stem], to_writer: &SyncSender<Vec<Stereo>>) -> Result<()> {
-    let mut send = |separated: &[Stereo]| {
-        send(stems, separated, to_writer);
-    };
-    Ok(separator.finish(&mut send)?)
+/// Stems on their way to the writer.
+struct Outgoing<'a> {
+    stems: &'a [Stem],
+    to_writer: SyncSender<Vec<Stereo>>,
+    /// `[stem][channel][sample]`, of the wanted stems.
+    waiting: Vec<Stereo>,
+    sum: Stereo,
+    /// False if the writer has stopped: its error says why.
+    is_taken: bool,
 }
 
-/// False if the writer has stopped: its error tells why.
-fn send(stems: &[Stem], separated: &[Stereo], to_writer: &SyncSender<Vec<Stereo>>) -> bool {
-    let sums = stems.iter().map(|stem| {
-        let mut sum = Stereo::default();
-        stem.sum_into(separated, &mut sum);
-        sum
-    });
-    to_writer.send(sums.collect()).is_ok()
+impl<'a> Outgoing<'a> {
+    fn new(stems: &'a [Stem], to_writer: SyncSender<Vec<Stereo>>) -> Self {
+        let waiting = vec![Stereo::default(); stems.len()];
+        Outgoing { stems, to_writer, waiting, sum: Stereo::default(), is_taken: true }
+    }
+
+    /// Takes what the model has made.
+    fn add(&mut self, separated: &[Stereo]) {
+        for (stem, waiting) in self.stems.iter().zip(&mut self.waiting) {
+            stem.sum_into(separated, &mut self.sum);
+            waiting.iter_mut().zip(&self.sum).for_each(|(waiting, sum)| waiting.extend_from_slice(sum));
+        }
+        if self.waiting[0][0].len() >= WRITE_LEN {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        let block = std::mem::replace(&mut self.waiting, vec![Stereo::default(); self.stems.len()]);
+        self.is_taken &= self.to_writer.send(block).is_ok();
+    }
 }
 
 fn write(mut writers: Writers, from_separator: &Receiver<Vec<Stereo>>) -> Result<Writers> {

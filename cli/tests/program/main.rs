@@ -6,6 +6,8 @@ mod command;
 mod eval;
 mod inspect;
 #[cfg(target_os = "linux")]
+mod install;
+#[cfg(target_os = "linux")]
 mod memory;
 mod models;
 mod separate;

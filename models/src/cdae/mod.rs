@@ -46,7 +46,7 @@ impl Form {
     }
 }
 
-/// Bins of all kernels in a bucket of so many bins.
+/// Bins of all kernels in a bucket with this many bins.
 ///
 /// # Realtime
 /// Safe.

@@ -37,7 +37,7 @@ pub(crate) fn agent() -> Agent {
     config.into()
 }
 
-/// Downloads `url` to `path`, by way of `path` with `.part` appended, which a later call continues. `progress` hears
+/// Downloads `url` to `path`, by way of `path` with `.part` appended, which a later call continues. `progress` is called with
 /// how many bytes are there.
 pub(crate) fn download(
     agent: &Agent,
@@ -52,7 +52,7 @@ pub(crate) fn download(
         let start = transfer.num_there();
         match transfer.go_on(start, progress) {
             Ok(()) => break transfer.num_there(),
-            // A try that brought something is no failure.
+            // An attempt that received some bytes does not count as a failure.
             Err(Interrupted::Broken(_)) if transfer.num_there() > start => num_failures = 0,
             Err(Interrupted::Broken(message)) => {
                 num_failures += 1;

@@ -13,7 +13,8 @@ use std::fs;
 const MAX_SETTINGS_BYTES: u64 = 1 << 20;
 
 /// Downloads published weights and their settings from `base_url` (see [`Published::base_url`]) into a folder beside the
-/// models, checks length and SHA-256, and imports them. A download that was broken off is continued. `progress` hears how many bytes of the weights are there.
+/// models, checks length and SHA-256, and imports them. A download that was broken off is continued. `progress` is called with the number
+/// of bytes of the weights received so far.
 ///
 /// # Errors
 /// [`FetchError`] says what to do.

@@ -6,7 +6,10 @@
 //! more of anything than [`limits`](crate::limits) allows. What remains ONNX Runtime checks by itself.
 
 mod fields;
+mod parts;
 mod wire;
+
+pub use parts::{GraphPart, GraphParts, split_graph};
 
 use crate::limits::{MAX_GRAPH_DEPTH, MAX_GRAPH_FIELDS, MAX_GRAPH_NODES, MAX_GRAPH_TENSORS, MAX_GRAPH_VALUES};
 use fields::{Field, Kind};

@@ -22,6 +22,7 @@ pub(super) enum Malformed {
     LongVarint,
     WireType(u8),
     FieldNumber(u64),
+    Text,
 }
 
 impl fmt::Display for Malformed {
@@ -31,6 +32,7 @@ impl fmt::Display for Malformed {
             Malformed::LongVarint => f.write_str("a number of more than 64 bits"),
             Malformed::WireType(wire_type) => write!(f, "a field of wire type {wire_type}"),
             Malformed::FieldNumber(number) => write!(f, "a field of number {number}"),
+            Malformed::Text => f.write_str("a name that is not UTF-8"),
         }
     }
 }

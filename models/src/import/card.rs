@@ -72,7 +72,7 @@ impl Card<'_> {
                 }
             }
             None => card.push_str(
-                "\n## Licence\n\nThese weights are none that Unbraid knows by their hash: what they were trained on, how \
+                "\n## Licence\n\nThe hash of these weights is not that of any published model known to Unbraid: what they were trained on, how \
                  well they separate, and\nwhat you may do with them is for whoever gave them to you to say.\n",
             ),
         }

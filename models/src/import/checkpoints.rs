@@ -41,7 +41,7 @@ const NUM_BINS: usize = 1024;
 /// with the frame that is centred on the song's first sample, our second slice: so ours is the last of a piece.
 const LEAD_SLICES: usize = NUM_SLICES - 1;
 
-/// Longer files are not believed: each has 59 MB.
+/// Longer files are refused: each has 59 MB.
 const MAX_CHECKPOINT_LEN: u64 = 1 << 28;
 
 /// The two files, read.

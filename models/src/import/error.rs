@@ -31,7 +31,7 @@ pub enum ImportError {
         /// What is wrong, and where.
         message: String,
     },
-    /// A pickle wants to call something that weights have no need of. It was not called.
+    /// A pickle tries to call something that weights do not need. It was not called.
     #[error(
         "{}: the pickle asks for {module}.{name}, which files of weights have no need of; nothing of it was run. Only \
          state dicts are imported (torch.save(model.state_dict(), ...))",

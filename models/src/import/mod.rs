@@ -99,7 +99,7 @@ pub fn import(weights: &Path, options: &ImportOptions) -> Result<Imported, Impor
         let card = Card {
             form: "A network of the form of xumx-sliCQ-V2",
             usage: match manifest.offline {
-                Some(_) => "for files only: its Wiener filter hears up to a minute of the song before it gives stems",
+                Some(_) => "for files only: its Wiener filter needs up to a minute of the song before it gives stems",
                 None => "streams: in the plugin and on files",
             },
             num_bins: network.plan.num_bins(),

@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Longer files are not believed: the largest published one has 60 MB.
+/// Longer files are refused: the largest published one has 60 MB.
 const MAX_SAFETENSORS_LEN: u64 = 1 << 30;
 
 /// A file that is no longer than it may be.

@@ -39,7 +39,7 @@ const KNOWN: [(&str, &str); 17] = [
 /// Numbers within the pickle take up to two bytes for each of theirs: more than both networks of Spleeter need.
 const MAX_PICKLE_LEN: usize = 1 << 27;
 
-/// No published model comes near; a pickle that claims more is not believed.
+/// Far above any published model; a pickle that claims more is refused.
 const MAX_STORAGE_LEN: usize = 1 << 28;
 
 /// Values of all tensors of a file, 1 GiB of f32: tensors may share their storage, so that a small file could name any
@@ -55,7 +55,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Takes room for so many values, before they are allocated.
+    /// Reserves this many values against the limit, before they are allocated.
     pub fn take(&mut self, num_values: usize, name: &str, path: &Path) -> Result<(), ImportError> {
         match self.num_values_left.checked_sub(num_values) {
             Some(left) => {

@@ -30,8 +30,12 @@ pub fn footer(view: &View, ui: &mut Ui, rect: Rect, status: &Status, theme: &The
         );
     });
     let second = first.translate(vec2(0.0, line_height));
-    let text = view.typing.refused.as_deref().or(status.message.as_deref()).unwrap_or_default();
-    let is_bad = view.typing.refused.is_some() || status.activity == Activity::PassingThrough;
+    let trouble = view.typing.refused.as_deref();
+    // What is wrong with the stems matters more than what is wrong with bounces.
+    let is_passing = status.activity == Activity::PassingThrough;
+    let trouble = trouble.or(status.bouncing_problem.as_deref().filter(|_| !is_passing));
+    let text = trouble.or(status.message.as_deref()).unwrap_or_default();
+    let is_bad = trouble.is_some() || is_passing;
     let colour = if is_bad { theme.warning } else { theme.faint_text };
     // One line: what does not fit is cut, and shown whole under the pointer.
     let label = egui::Label::new(RichText::new(text).font(theme::body_font()).color(colour)).truncate();

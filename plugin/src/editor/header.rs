@@ -2,12 +2,13 @@
 
 use super::{
     View,
+    model_menu::model_menu,
     presets::PRESETS,
     settings::SCALES_PERCENT,
     theme::{self, Theme},
 };
 use crate::reporter::Status;
-use egui::{Align, Layout, Rect, RichText, Shape, Stroke, Ui, UiBuilder, vec2};
+use egui::{Align, Layout, Rect, Response, RichText, Shape, Stroke, Ui, UiBuilder, vec2};
 
 /// The header, in `rect`.
 pub fn header(view: &mut View, ui: &mut Ui, rect: Rect, status: &Status, theme: &Theme) {
@@ -17,8 +18,7 @@ pub fn header(view: &mut View, ui: &mut Ui, rect: Rect, status: &Status, theme: 
         presets(view, ui);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             looks(view, ui);
-            ui.label(RichText::new(model_and_latency(status)).font(theme::body_font()).color(theme.faint_text))
-                .on_hover_text("The model that separates, and by how much the sound comes later");
+            model_menu(view, ui, status, theme);
         });
     });
 }
@@ -55,19 +55,12 @@ fn looks(view: &mut View, ui: &mut Ui) {
 }
 
 /// A button that opens a menu, with a triangle to say so; the fonts have none.
-fn menu_button(ui: &mut Ui, text: &str, contents: impl FnOnce(&mut Ui)) {
+pub fn menu_button(ui: &mut Ui, text: &str, contents: impl FnOnce(&mut Ui)) -> Response {
     // Spaces make room for it.
-    let rect = ui.menu_button(format!("{text}     "), contents).response.rect;
+    let response = ui.menu_button(format!("{text}     "), contents).response;
+    let rect = response.rect;
     let (center, colour) = (rect.right_center() - vec2(12.0, 0.0), ui.visuals().text_color());
     let triangle = [vec2(-4.0, -2.0), vec2(4.0, -2.0), vec2(0.0, 3.0)].map(|corner| center + corner);
     ui.painter().add(Shape::convex_polygon(triangle.to_vec(), colour, Stroke::NONE));
-}
-
-/// `first · 518 ms`
-fn model_and_latency(status: &Status) -> String {
-    let model = status.model.as_deref().unwrap_or("no model");
-    match status.latency_ms() {
-        Some(latency_ms) => format!("{model} \u{B7} {latency_ms:.0} ms"),
-        None => model.to_owned(),
-    }
+    response
 }

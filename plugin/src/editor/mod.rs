@@ -4,18 +4,23 @@
 //! and knows no window, so that tests draw it without one; [`window`] puts it into the host's.
 //! - what it looks like: [`theme`], and nothing else; its size is remembered by [`settings`];
 //! - what it is made of: [`strip`]s with a [`fader`], a [`level_meter`], a [`value_field`], [`slider`]s and [`toggle`]s; the
-//!   [`master`] strip, [`header`] and [`footer`], [`presets`];
+//!   [`master`] strip, [`header`] and [`footer`], [`presets`], [`ab`], the [`model_menu`];
+//! - what it hears of the stems' spectra: [`spectrogram`], from a [`spectrum_history`];
 //! - what input does: [`param_input`]; what the host and the audio thread hear of it: [`touch`].
 
+pub mod ab;
 pub mod fader;
 pub mod footer;
 pub mod header;
 pub mod level_meter;
 pub mod master;
+pub mod model_menu;
 pub mod param_input;
 pub mod presets;
 pub mod settings;
 pub mod slider;
+pub mod spectrogram;
+pub mod spectrum_history;
 pub mod strip;
 pub mod theme;
 pub mod toggle;
@@ -25,12 +30,16 @@ pub mod window;
 
 use crate::{
     meters::{Meters, NUM_METERS},
+    model_shelf::Shelf,
     params::UnbraidParams,
     reporter::StatusBoard,
 };
+use ab::Comparison;
 use egui::{Rect, Ui, pos2, vec2};
 use level_meter::LevelMeter;
+use separator::SpectrumFeed;
 use settings::{Settings, SettingsFile};
+use spectrogram::Spectrogram;
 use std::{sync::Arc, time::Duration};
 use theme::Theme;
 use touch::Touch;
@@ -51,8 +60,14 @@ pub struct View {
     saved_settings: Settings,
     touch: Touch,
     typing: Typing,
+    comparison: Comparison,
+    /// The models that can be chosen.
+    pub shelf: Shelf,
+    is_model_menu_open: bool,
     /// `[meter]`
     meters_shown: [LevelMeter; NUM_METERS],
+    /// What the stems are made of.
+    pub spectrogram: Spectrogram,
     last_frame_s: Option<f64>,
     /// The name of the track; empty if the host does not tell.
     pub track_name: String,
@@ -60,7 +75,13 @@ pub struct View {
 
 impl View {
     /// Of an instance.
-    pub fn new(params: Arc<UnbraidParams>, board: Arc<StatusBoard>, meters: Arc<Meters>, file: SettingsFile) -> Self {
+    pub fn new(
+        params: Arc<UnbraidParams>,
+        board: Arc<StatusBoard>,
+        meters: Arc<Meters>,
+        spectra: Arc<SpectrumFeed>,
+        file: SettingsFile,
+    ) -> Self {
         let settings = file.read();
         View {
             touch: Touch::new(params.clone()),
@@ -71,7 +92,11 @@ impl View {
             settings,
             file,
             typing: Typing::default(),
+            comparison: Comparison::default(),
+            shelf: Shelf::default(),
+            is_model_menu_open: false,
             meters_shown: [LevelMeter::default(); NUM_METERS],
+            spectrogram: Spectrogram::new(spectra, spectrogram::NUM_COLUMNS),
             last_frame_s: None,
             track_name: String::new(),
         }
@@ -86,7 +111,10 @@ impl View {
     pub fn ui(&mut self, ui: &mut Ui) {
         let (now_s, is_button_down) = ui.input(|input| (input.time, input.pointer.any_down()));
         self.touch.tick(now_s);
-        self.update_meters(now_s);
+        let passed_s = self.last_frame_s.map_or(0.0, |last| (now_s - last).clamp(0.0, 10.0));
+        self.last_frame_s = Some(now_s);
+        self.update_meters(now_s, passed_s);
+        self.spectrogram.follow_stream(passed_s);
         let theme = Theme::of(self.settings.is_light);
         theme.apply_to(ui.ctx());
         let status = self.board.get();
@@ -98,8 +126,9 @@ impl View {
         let row = |top: f32, height: f32| Rect::from_min_size(pos2(inner.left(), top), vec2(inner.width(), height));
         let header = row(inner.top(), theme::HEADER_HEIGHT);
         let footer = row(inner.bottom() - theme::FOOTER_HEIGHT, theme::FOOTER_HEIGHT);
+        let spectrogram = row(header.bottom() + theme::GAP, theme::SPECTROGRAM_HEIGHT);
         let strips = Rect::from_min_max(
-            pos2(inner.left(), header.bottom() + theme::GAP),
+            pos2(inner.left(), spectrogram.bottom() + theme::GAP),
             pos2(inner.right(), footer.top() - theme::GAP / 2.0),
         );
         header::header(self, ui, header, &status, theme);
@@ -112,6 +141,8 @@ impl View {
                 stem_idx => strip::strip(self, ui, rect, stem_idx, theme),
             }
         }
+        let heard = self.params.mix_controls().heard_stems();
+        self.spectrogram.show(ui, spectrogram, heard, theme);
         footer::footer(self, ui, footer, &status, theme);
 
         // Not in the middle of dragging a corner.
@@ -121,9 +152,7 @@ impl View {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(1.0 / FRAME_RATE));
     }
 
-    fn update_meters(&mut self, now_s: f64) {
-        let passed_s = self.last_frame_s.map_or(0.0, |last| (now_s - last).clamp(0.0, 10.0));
-        self.last_frame_s = Some(now_s);
+    fn update_meters(&mut self, now_s: f64, passed_s: f64) {
         for (shown, level) in self.meters_shown.iter_mut().zip(self.meters.read()) {
             shown.update(level, now_s, passed_s as f32);
         }

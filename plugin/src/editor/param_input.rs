@@ -116,12 +116,12 @@ impl Dial<'_> {
                         Key::Home => touch.set_once(self.param, self.control, 0.0),
                         Key::End => touch.set_once(self.param, self.control, 1.0),
                         Key::Delete | Key::Backspace => self.reset(touch),
-                        Key::Enter => typing.begin(self.param, None),
+                        Key::Enter => typing.begin(self.param, None, response.id),
                         _ => {}
                     }
                 }
                 // Space belongs to the host's transport.
-                Event::Text(text) if !text.trim().is_empty() => typing.begin(self.param, Some(text)),
+                Event::Text(text) if !text.trim().is_empty() => typing.begin(self.param, Some(text), response.id),
                 _ => {}
             }
         }
@@ -130,7 +130,7 @@ impl Dial<'_> {
     fn show_menu(&self, ui: &mut Ui, response: &Response, touch: &Touch, typing: &mut Typing) {
         ui.set_min_width(90.0);
         if ui.button("Type a value").clicked() {
-            typing.begin(self.param, None);
+            typing.begin(self.param, None, response.id);
             ui.close();
         }
         for text in self.menu {

@@ -4,7 +4,8 @@ use super::touch::Touch;
 use crate::{mix_controls::Control, params::UnbraidParams};
 use nice_plug::params::Param;
 
-/// What stands in the menu, and what it sets. Pans, output and dry/wet stay as they are.
+/// What stands in the menu, and what it sets. Sensitivities are neutral; pans, output and dry/wet stay as
+/// they are.
 pub struct Preset {
     /// As shown in the menu.
     pub name: &'static str,
@@ -46,6 +47,8 @@ impl Preset {
             set(touch, &stem.gain, Control::Gain(idx), stem.gain.preview_normalized(self.gains_db[idx]));
             set(touch, &stem.mute, Control::Mute(idx), stem.mute.preview_normalized(self.mutes[idx]));
             set(touch, &stem.solo, Control::Solo(idx), 0.0);
+            let neutral = stem.sensitivity.default_normalized_value();
+            set(touch, &stem.sensitivity, Control::Sensitivity(idx), neutral);
         }
     }
 
@@ -55,6 +58,7 @@ impl Preset {
             (stem.gain.unmodulated_plain_value() - self.gains_db[idx]).abs() < 0.005
                 && stem.mute.unmodulated_plain_value() == self.mutes[idx]
                 && !stem.solo.unmodulated_plain_value()
+                && stem.sensitivity.unmodulated_plain_value() == 0.0
         })
     }
 }

@@ -101,7 +101,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = SettingsFile::at(dir.path().join("new folder").join("editor.toml"));
         assert_eq!(file.read(), Settings::default());
-        let settings = Settings { scale_percent: 175, width: 900.0, height: 512.5, is_light: true };
+        let settings = Settings { scale_percent: 175, width: 900.0, height: 612.5, is_light: true };
         file.write(&settings).unwrap();
         assert_eq!(file.read(), settings);
     }

@@ -1,4 +1,4 @@
-//! A horizontal slider with its value on it: pan, dry and wet.
+//! A horizontal slider with its value on it: pan, sensitivity, dry and wet.
 
 use super::{
     param_input::{Dial, Direction},
@@ -6,10 +6,11 @@ use super::{
     touch::Touch,
     value_field::{self, Typing},
 };
-use egui::{Align2, Color32, CursorIcon, Rect, Sense, StrokeKind, Ui, vec2};
+use egui::{Align2, Color32, CursorIcon, Rect, Response, Sense, StrokeKind, Ui, vec2};
 use nice_plug::params::Param;
 
-/// The slider of `dial` in `rect`, with its label to the left, filled up to the value.
+/// The slider of `dial` in `rect`, with its label to the left, filled up to the value. None while its value is being
+/// typed.
 pub fn slider(
     ui: &mut Ui,
     rect: Rect,
@@ -18,9 +19,9 @@ pub fn slider(
     theme: &Theme,
     touch: &Touch,
     typing: &mut Typing,
-) {
+) -> Option<Response> {
     if value_field::edit_if_open(ui, rect, dial, touch, typing) {
-        return;
+        return None;
     }
     let id = ui.scope_id().with(("slider", dial.param.name()));
     let response =
@@ -48,4 +49,5 @@ pub fn slider(
     if response.has_focus() {
         painter.rect_stroke(rect, theme::CORNER, (1.5, theme.focus), StrokeKind::Inside);
     }
+    Some(response)
 }

@@ -1,4 +1,4 @@
-//! The strip of a stem: name, fader, meter, value, mute, solo, pan.
+//! The strip of a stem: name, fader, meter, value, mute, solo, pan, sensitivity.
 
 use super::{
     View, fader,
@@ -19,6 +19,17 @@ pub const GAIN_STEP_DB: f32 = 0.5;
 const PAN_MENU: [&str; 5] = ["L100", "L50", "C", "R50", "R100"];
 /// One step of a pan, in hundredths.
 const PAN_STEP: f32 = 5.0;
+
+/// Values of the menu of a sensitivity.
+const SENSITIVITY_MENU: [&str; 5] = ["+100 %", "+50 %", "0 %", "-50 %", "-100 %"];
+/// One step of it, in percent.
+const SENSITIVITY_STEP: f32 = 5.0;
+/// What it does.
+const SENSITIVITY_HINT: &str = "Sensitivity. To the left only what is surely of this stem (sharp masks), to the right also \
+                                what it shares with others (soft masks). Heard with the latency";
+
+/// Rows below a fader.
+pub const NUM_ROWS: usize = 4;
 
 /// The parts of a strip, from left to right and from top to bottom.
 pub struct Layout {
@@ -73,7 +84,7 @@ pub fn ground(ui: &Ui, rect: Rect, layout: &Layout, name: &str, colour: egui::Co
 
 /// The strip of the stem with this index, in `rect`.
 pub fn strip(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &Theme) {
-    let layout = Layout::new(rect, 3);
+    let layout = Layout::new(rect, NUM_ROWS);
     let colour = theme.stems[stem_idx];
     let params = view.params.clone();
     let stem = params.stems()[stem_idx];
@@ -92,6 +103,15 @@ pub fn strip(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &
     mute_and_solo(view, ui, layout.rows[1], stem_idx, theme);
     let pan = Dial { param: &stem.pan, control: Control::Pan(stem_idx), step: PAN_STEP, label: "Pan", menu: &PAN_MENU };
     slider(ui, layout.rows[2], &pan, colour, theme, &view.touch, &mut view.typing);
+    let sensitivity = Dial {
+        param: &stem.sensitivity,
+        control: Control::Sensitivity(stem_idx),
+        step: SENSITIVITY_STEP,
+        label: "Sens",
+        menu: &SENSITIVITY_MENU,
+    };
+    let response = slider(ui, layout.rows[3], &sensitivity, colour, theme, &view.touch, &mut view.typing);
+    response.map(|response| response.on_hover_text(SENSITIVITY_HINT));
 }
 
 fn mute_and_solo(view: &mut View, ui: &mut Ui, rect: Rect, stem_idx: usize, theme: &Theme) {

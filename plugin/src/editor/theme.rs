@@ -7,13 +7,17 @@
 use egui::{Color32, FontFamily, FontId, Painter, Rect, Stroke, StrokeKind, Vec2, Visuals, vec2};
 
 /// The size of the window at 100 %, in points.
-pub const WINDOW_SIZE: Vec2 = vec2(760.0, 500.0);
+pub const WINDOW_SIZE: Vec2 = vec2(760.0, 620.0);
 /// The smallest size in which everything can still be read.
-pub const MIN_WINDOW_SIZE: Vec2 = vec2(640.0, 430.0);
+pub const MIN_WINDOW_SIZE: Vec2 = vec2(640.0, 540.0);
 /// The space between parts, in points.
 pub const GAP: f32 = 8.0;
 /// Height of the header, in points.
 pub const HEADER_HEIGHT: f32 = 30.0;
+/// Height of the spectrogram, in points.
+pub const SPECTROGRAM_HEIGHT: f32 = 112.0;
+/// Levels of a semitone that are as dark, and as bright, as the spectrogram gets, in dB; a sine at full scale has 0.
+const GLOW_RANGE_DB: (f32, f32) = (-78.0, -18.0);
 /// Height of the line of messages, in points.
 pub const FOOTER_HEIGHT: f32 = 44.0;
 /// Height of a row with a button or a value, in points.
@@ -22,6 +26,8 @@ pub const ROW_HEIGHT: f32 = 24.0;
 pub const FADER_CAP: Vec2 = vec2(30.0, 14.0);
 /// Width of one channel of a meter, in points.
 pub const METER_WIDTH: f32 = 9.0;
+/// Width of the menu of models, in points.
+pub const MODEL_MENU_WIDTH: f32 = 460.0;
 /// Radius of corners, in points.
 pub const CORNER: f32 = 4.0;
 
@@ -42,7 +48,7 @@ pub struct Theme {
     pub text: Color32,
     /// Text that matters less: ticks, units.
     pub faint_text: Color32,
-    /// Text on `stems`, `mute`, `solo` and `warning`.
+    /// Text on `stems`, `mix`, `mute`, `solo` and `warning`.
     pub text_on_colour: Color32,
     /// The frame around what the keyboard acts on.
     pub focus: Color32,
@@ -134,6 +140,18 @@ impl Theme {
         if is_light { &LIGHT } else { &DARK }
     }
 
+    /// The colour of a sound in the spectrogram: `shares: [stem]`, which sum to one, and its level.
+    pub fn glow(&self, shares: [f32; 4], level_db: f32) -> Color32 {
+        let (dark, bright) = GLOW_RANGE_DB;
+        let brightness = ((level_db - dark) / (bright - dark)).clamp(0.0, 1.0);
+        let channel = |of: fn(&Color32) -> u8| {
+            let colour: f32 = self.stems.iter().zip(shares).map(|(stem, share)| share * f32::from(of(stem))).sum();
+            let well = f32::from(of(&self.well));
+            (well + brightness * (colour - well)).round() as u8
+        };
+        Color32::from_rgb(channel(Color32::r), channel(Color32::g), channel(Color32::b))
+    }
+
     /// For egui's own widgets: menus and text fields.
     pub fn apply_to(&self, ctx: &egui::Context) {
         let kind = if self.is_dark { egui::Theme::Dark } else { egui::Theme::Light };
@@ -197,7 +215,7 @@ mod tests {
                 let marks = [theme.mix, theme.mute, theme.solo, theme.warning, theme.focus];
                 pairs.extend(theme.stems.into_iter().chain(marks).map(|mark| (mark, ground)));
             }
-            let coloured = theme.stems.into_iter().chain([theme.mute, theme.solo, theme.warning]);
+            let coloured = theme.stems.into_iter().chain([theme.mix, theme.mute, theme.solo, theme.warning]);
             pairs.extend(coloured.map(|ground| (theme.text_on_colour, ground)));
             for (mark, ground) in pairs {
                 let contrast = contrast(mark, ground);

@@ -6,7 +6,7 @@ use super::{
     touch::Touch,
 };
 use egui::{
-    Align2, FontSelection, Key, Rect, Sense, StrokeKind, TextEdit, Ui,
+    Align2, FontSelection, Id, Key, Rect, Sense, StrokeKind, TextEdit, Ui,
     text::{CCursor, CCursorRange},
 };
 use nice_plug::params::{FloatParam, Param, internals::ParamPtr};
@@ -25,14 +25,17 @@ struct Open {
     /// What was there before.
     shown: String,
     is_new: bool,
+    /// What has the keyboard afterwards.
+    origin: Id,
 }
 
 impl Typing {
-    /// Begins with what is shown, or with what was typed already.
-    pub fn begin(&mut self, param: &FloatParam, typed: Option<String>) {
+    /// Begins with what is shown, or with what was typed already. Afterwards `origin`, where it began, has the keyboard
+    /// again.
+    pub fn begin(&mut self, param: &FloatParam, typed: Option<String>, origin: Id) {
         let shown = shown(param, param.unmodulated_normalized_value());
         let text = typed.unwrap_or_else(|| shown.clone());
-        self.open = Some(Open { param: param.as_ptr(), text, shown, is_new: true });
+        self.open = Some(Open { param: param.as_ptr(), text, shown, is_new: true, origin });
     }
 
     /// Whether something is being typed.
@@ -60,7 +63,7 @@ pub fn value_field(ui: &mut Ui, rect: Rect, dial: &Dial, theme: &Theme, touch: &
         ui.painter().rect_stroke(rect, theme::CORNER, (1.5, theme.focus), StrokeKind::Inside);
     }
     if response.clicked() {
-        typing.begin(dial.param, None);
+        typing.begin(dial.param, None, response.id);
     }
 }
 
@@ -85,8 +88,12 @@ pub fn edit_if_open(ui: &mut Ui, rect: Rect, dial: &Dial, touch: &Touch, typing:
         state.store(ui.ctx(), id);
     } else if output.response.lost_focus() || !output.response.has_focus() {
         let is_given_up = ui.input(|input| input.key_pressed(Key::Escape));
-        let (text, shown) = (open.text.clone(), open.shown.clone());
+        let (text, shown, origin) = (open.text.clone(), open.shown.clone(), open.origin);
         typing.open = None;
+        // Not with Tab or a click elsewhere, which have given it to somebody already.
+        if is_given_up || ui.input(|input| input.key_pressed(Key::Enter)) {
+            ui.memory_mut(|memory| memory.request_focus(origin));
+        }
         typing.refused = None;
         // A value that nobody has edited stays as it is, whatever its text rounds away.
         if is_given_up || text == shown {

@@ -1,7 +1,7 @@
 //! The window in the host.
 
 use super::{View, settings::SettingsFile, theme::MIN_WINDOW_SIZE, touch::Touch};
-use crate::{meters::Meters, params::UnbraidParams, reporter::StatusBoard};
+use crate::{meters::Meters, model_shelf::Shelf, params::UnbraidParams, reporter::StatusBoard};
 use nice_plug::{
     context::gui::GuiContext,
     editor::{
@@ -14,6 +14,7 @@ use nice_plug_egui::{
     EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, baseview,
     create_egui_editor,
 };
+use separator::SpectrumFeed;
 use std::{
     error::Error,
     sync::{
@@ -29,12 +30,19 @@ pub struct UnbraidEditor {
     first_scale: f32,
     has_resized: Arc<AtomicBool>,
     touch: Touch,
+    spectra: Arc<SpectrumFeed>,
 }
 
 impl UnbraidEditor {
     /// None if egui has none to offer.
-    pub fn new(params: Arc<UnbraidParams>, board: Arc<StatusBoard>, meters: Arc<Meters>) -> Option<Self> {
-        let view = View::new(params, board, meters, SettingsFile::of_user());
+    pub fn new(
+        params: Arc<UnbraidParams>,
+        board: Arc<StatusBoard>,
+        meters: Arc<Meters>,
+        spectra: Arc<SpectrumFeed>,
+    ) -> Option<Self> {
+        let mut view = View::new(params, board, meters, spectra.clone(), SettingsFile::of_user());
+        view.shelf = Shelf::installed();
         let touch = view.touch().clone();
         let size = LogicalSize::new(view.settings.width, view.settings.height);
         let state = EguiEditorState::from_size(size, view.settings.scale());
@@ -45,7 +53,7 @@ impl UnbraidEditor {
         let (first_scale, has_resized) = (view.settings.scale(), Arc::new(AtomicBool::new(false)));
         let app = App { view, applied_percent: 0, has_resized: has_resized.clone() };
         let inner = create_egui_editor(state, RepaintNotifier::new(), settings, app)?;
-        Some(UnbraidEditor { inner, first_scale, has_resized, touch })
+        Some(UnbraidEditor { inner, first_scale, has_resized, touch, spectra })
     }
 }
 
@@ -66,6 +74,7 @@ impl NiceEguiApp for App {
         _frame: &mut Frame,
     ) -> Result<(), baseview::HandlerError> {
         self.view.touch().connect(nice_gui_ctx);
+        self.view.spectrogram.set_open(true);
         self.applied_percent = self.view.settings.scale_percent;
         // Plus and minus belong to values, and a scale of our own is in the menu.
         egui_ctx.options_mut(|options| options.zoom_with_keyboard = false);
@@ -106,7 +115,7 @@ impl Editor for UnbraidEditor {
         host: Option<HostMethods>,
     ) -> Result<SpawnedEditor<Handle>, Box<dyn Error>> {
         let spawned = self.inner.spawn(parent, wait_for_parent, fallback_scale_factor, gui_context, host)?;
-        let handle = Handle { inner: spawned.handle, touch: self.touch.clone() };
+        let handle = Handle { inner: spawned.handle, touch: self.touch.clone(), spectra: self.spectra.clone() };
         Ok(SpawnedEditor { handle, window: spawned.window })
     }
 
@@ -133,11 +142,13 @@ impl Editor for UnbraidEditor {
 pub struct Handle {
     inner: EguiEditorHandle,
     touch: Touch,
+    spectra: Arc<SpectrumFeed>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.touch.disconnect();
+        self.spectra.set_wanted(false);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The editor on a bench: a view without a window, and a host that writes down what it hears.
 
 use crate::rasterizer::Rasterizer;
-use egui::{Context, Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect, Vec2, pos2};
+use egui::{Context, Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect, Shape, Vec2, pos2};
 use image::RgbImage;
 use nice_plug::{
     context::{
@@ -11,9 +11,13 @@ use nice_plug::{
     params::{Params, internals::ParamPtr},
     prelude::PluginState,
 };
-use std::sync::{Arc, Mutex};
+use separator::{SpectrumColumn, SpectrumFeed};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 use unbraid_plugin::{
-    editor::{View, settings::SettingsFile, theme},
+    editor::{View, settings::SettingsFile, strip::NUM_ROWS, theme},
     meters::{MeterWriter, Meters},
     params::UnbraidParams,
     reporter::StatusBoard,
@@ -74,6 +78,7 @@ pub struct Bench {
     pub board: Arc<StatusBoard>,
     pub view: View,
     meters: Arc<Meters>,
+    spectra: Arc<SpectrumFeed>,
     host: Arc<Host>,
     ctx: Context,
     rasterizer: Rasterizer,
@@ -90,13 +95,15 @@ impl Bench {
         let params = Arc::new(UnbraidParams::default());
         let (board, meters) = (Arc::new(StatusBoard::default()), Arc::new(Meters::default()));
         let host = Arc::new(Host { params: params.clone(), heard: Mutex::default() });
-        let view = View::new(params.clone(), board.clone(), meters.clone(), SettingsFile::default());
+        let spectra = Arc::new(SpectrumFeed::default());
+        let view = View::new(params.clone(), board.clone(), meters.clone(), spectra.clone(), SettingsFile::default());
         view.touch().connect(GuiContext::new(host.clone()));
         let mut bench = Bench {
             params,
             board,
             view,
             meters,
+            spectra,
             host,
             ctx: Context::default(),
             rasterizer: Rasterizer::default(),
@@ -149,6 +156,32 @@ impl Bench {
         self.rasterizer.draw(&self.ctx, output, self.size)
     }
 
+    /// The middle of the first text of the last frame that has `part` in it.
+    pub fn text_with(&self, part: &str) -> Option<Pos2> {
+        fn find(shape: &Shape, part: &str) -> Option<Pos2> {
+            match shape {
+                Shape::Text(text) if text.galley.text().contains(part) => Some(text.visual_bounding_rect().center()),
+                Shape::Vec(shapes) => shapes.iter().find_map(|shape| find(shape, part)),
+                _ => None,
+            }
+        }
+        self.last.as_ref()?.shapes.iter().find_map(|clipped| find(&clipped.shape, part))
+    }
+
+    /// Opens the menu of models and waits until it has found some.
+    pub fn open_model_menu(&mut self) {
+        let status = self.board.get();
+        let button = self.text_with(status.model.as_deref().unwrap_or("no model")).expect("the button of the models");
+        self.click(button);
+        let start = Instant::now();
+        while self.view.shelf.models().is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(20), "the menu looks for models");
+            self.frames(1);
+        }
+        // A menu has its size from the second frame on.
+        self.frames(3);
+    }
+
     /// Everything that the host has heard since it was asked last.
     pub fn heard(&self) -> Vec<Heard> {
         std::mem::take(&mut self.host.heard.lock().unwrap())
@@ -166,6 +199,21 @@ impl Bench {
             writer.write(signals.each_ref().map(|channels| channels.each_ref().map(Vec::as_slice)));
         }
         self.frames(1);
+    }
+
+    /// Time goes on as these columns come.
+    pub fn hear(&mut self, columns: &[SpectrumColumn]) {
+        let (mut columns, mut ahead_s) = (columns.iter(), 0.0);
+        while columns.len() > 0 {
+            ahead_s += 1.0 / 30.0;
+            while ahead_s > 0.0
+                && let Some(column) = columns.next()
+            {
+                self.spectra.write(1, column);
+                ahead_s -= column.len_s;
+            }
+            self.frames(1);
+        }
     }
 
     pub fn shift(&mut self, is_down: bool) {
@@ -233,7 +281,14 @@ impl Bench {
 /// The middle of the fader of a stem, in a window of the usual size.
 pub fn fader_of(stem_idx: usize) -> Pos2 {
     let width = (theme::WINDOW_SIZE.x - 6.0 * theme::GAP) / 5.0;
-    pos2(theme::GAP + stem_idx as f32 * (width + theme::GAP) + width / 2.0 + 2.0, 170.0)
+    let y = 170.0 + theme::SPECTROGRAM_HEIGHT + theme::GAP;
+    pos2(theme::GAP + stem_idx as f32 * (width + theme::GAP) + width / 2.0 + 2.0, y)
+}
+
+/// The button beside the spectrogram that shows only this stem.
+pub fn shown_button_of(stem_idx: usize) -> Pos2 {
+    let top = 2.0 * theme::GAP + theme::HEADER_HEIGHT;
+    pos2(theme::GAP + 30.0, top + (stem_idx as f32 + 0.5) * theme::SPECTROGRAM_HEIGHT / 4.0)
 }
 
 /// The value below it.
@@ -251,9 +306,19 @@ pub fn solo_of(stem_idx: usize) -> Pos2 {
     row_of(stem_idx, 1) + egui::vec2(30.0, 0.0)
 }
 
-/// The middle of one of the three rows below the fader.
+/// Its sensitivity.
+pub fn sensitivity_of(stem_idx: usize) -> Pos2 {
+    row_of(stem_idx, 3)
+}
+
+/// The buttons A, B and Copy.
+pub fn comparison() -> [Pos2; 3] {
+    [-45.0, -13.0, 32.0].map(|x| row_of(4, 3) + egui::vec2(x, 0.0))
+}
+
+/// The middle of one of the rows below the fader.
 fn row_of(stem_idx: usize, row: usize) -> Pos2 {
     let bottom = theme::WINDOW_SIZE.y - theme::FOOTER_HEIGHT - 2.5 * theme::GAP;
-    let up = (2 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
+    let up = (NUM_ROWS - 1 - row) as f32 * (theme::ROW_HEIGHT + theme::GAP / 2.0) + theme::ROW_HEIGHT / 2.0;
     pos2(fader_of(stem_idx).x, bottom - up)
 }

@@ -1,12 +1,14 @@
 //! What the host hears of mouse and keyboard.
 
-use crate::bench::{Bench, Heard, fader_of, mute_of, solo_of, value_of};
+use crate::bench::{Bench, Heard, comparison, fader_of, mute_of, sensitivity_of, solo_of, value_of};
 use egui::{Key, PointerButton, vec2};
 use nice_plug::params::Param;
+use separator::testing::TestModel;
 use unbraid_plugin::{
     editor::presets::PRESETS,
     gestures::GestureWatch,
     mix_controls::{Control, ControlSet},
+    model_shelf::Shelf,
     params::MIN_GAIN_DB,
 };
 
@@ -140,10 +142,11 @@ fn everything_is_reached_by_keyboard() {
     let mut bench = Bench::new(1.0);
     let mut moved = Vec::new();
     // The menus of the header come first; their entries are not of interest here.
-    bench.key(Key::Tab);
-    bench.key(Key::Tab);
-    // Five strips of five: fader, value, mute, solo and pan, or their like.
-    for _ in 0..24 {
+    for _ in 0..3 {
+        bench.key(Key::Tab);
+    }
+    // Five strips of six: fader, value, mute, solo, pan and sensitivity, or their like.
+    for _ in 0..31 {
         bench.key(Key::Tab);
         bench.key(Key::PageDown);
         bench.frames(20);
@@ -160,7 +163,7 @@ fn everything_is_reached_by_keyboard() {
             }
         }
     }
-    let stem = |id: &str| ["", "_mute", "_solo", "_pan"].map(|end| format!("{id}{end}"));
+    let stem = |id: &str| ["", "_mute", "_solo", "_pan", "_sensitivity"].map(|end| format!("{id}{end}"));
     let expected: Vec<_> = ["vocals", "drums", "bass", "other"].iter().flat_map(|id| stem(id)).collect();
     let expected: Vec<_> = expected.into_iter().chain(["output", "bypass", "dry_wet"].map(str::to_owned)).collect();
     assert_eq!(moved, expected);
@@ -247,4 +250,102 @@ fn mute_leaves_the_fader_alone() {
     bench.click(mute_of(0));
     assert!(bench.params.vocals.mute.unmodulated_plain_value());
     assert_eq!(gain_db(&bench, 0), gain);
+}
+
+#[test]
+fn a_sensitivity_moves_by_mouse_and_comes_back() {
+    let mut bench = Bench::new(1.0);
+    let percent = |bench: &Bench| bench.params.drums.sensitivity.unmodulated_plain_value();
+    bench.wheel(sensitivity_of(1), 2.0);
+    bench.frames(30);
+    assert_eq!(one_gesture(&bench.heard(), "drums_sensitivity").len(), 1);
+    assert_eq!(percent(&bench), 10.0);
+    bench.move_to(sensitivity_of(1));
+    bench.press(sensitivity_of(1), true);
+    for step in 1..=30 {
+        bench.move_to(sensitivity_of(1) - vec2(step as f32, 0.0));
+    }
+    bench.press(sensitivity_of(1) - vec2(30.0, 0.0), false);
+    assert!(percent(&bench) < -10.0, "{}", percent(&bench));
+    bench.frames(30);
+    bench.heard();
+    for _ in 0..2 {
+        bench.press(sensitivity_of(1), true);
+        bench.press(sensitivity_of(1), false);
+    }
+    bench.frames(2);
+    assert_eq!(one_gesture(&bench.heard(), "drums_sensitivity").len(), 1);
+    assert_eq!(percent(&bench), 0.0);
+}
+
+/// Typing begins somewhere, and afterwards the keyboard is there again.
+#[test]
+fn after_typing_the_keyboard_is_where_it_was() {
+    for (num_tabs, id) in [(1, VOCALS), (2, VOCALS), (5, "vocals_pan"), (6, "vocals_sensitivity")] {
+        for key in [Key::Enter, Key::Escape] {
+            let mut bench = Bench::new(1.0);
+            for _ in 0..3 + num_tabs {
+                bench.key(Key::Tab);
+            }
+            bench.frames(2);
+            // The field of the value is a button: Enter opens it too.
+            bench.key(Key::Enter);
+            bench.frames(2);
+            bench.type_text("-3");
+            bench.key(key);
+            bench.frames(2);
+            bench.heard();
+            if num_tabs == 2 {
+                bench.key(Key::Enter);
+                bench.frames(2);
+                bench.type_text("-5");
+                bench.key(Key::Enter);
+            } else {
+                bench.key(Key::PageDown);
+            }
+            bench.frames(30);
+            assert_eq!(one_gesture(&bench.heard(), id).len(), 1, "{id} after {key:?}");
+        }
+    }
+}
+
+#[test]
+fn a_and_b_are_compared_through_the_host() {
+    let mut bench = Bench::new(1.0);
+    let [a, b, copy] = comparison();
+    let state = |bench: &Bench| (gain_db(bench, 0) > 1.0, bench.params.drums.mute.unmodulated_plain_value());
+    bench.drag_up(fader_of(0), 30);
+    bench.click(a);
+    assert_eq!(state(&bench), (true, false), "A is heard already");
+    bench.click(b);
+    assert_eq!(state(&bench), (true, false), "at first both are the same");
+    bench.click(mute_of(1));
+    bench.heard();
+    bench.click(a);
+    assert_eq!(state(&bench), (true, false));
+    assert_eq!(one_gesture(&bench.heard(), "drums_mute"), [0.0], "only what differs");
+    bench.click(b);
+    assert_eq!(state(&bench), (true, true));
+    bench.click(copy);
+    bench.heard();
+    bench.click(a);
+    assert_eq!(state(&bench), (true, true));
+    assert_eq!(bench.heard(), [], "they are the same now");
+}
+
+/// Writes two models, opens the menu, and looks what a click on an entry does.
+#[test]
+fn a_model_is_chosen_in_the_menu_that_finds_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = TestModel::identity().write(&dir.path().join("aaa")).unwrap();
+    let mut bench = Bench::new(1.0);
+    bench.view.shelf = Shelf::of(vec![dir.path().to_owned()]);
+    bench.open_model_menu();
+    let entry = bench.text_with("aaa").expect("the entry of the model");
+    bench.click(entry);
+    bench.frames(2);
+    let choice = bench.params.models.get();
+    assert_eq!(choice.playing.name, "aaa");
+    assert_eq!(choice.playing.sha256.as_ref(), Some(&model.manifest.graph.sha256));
+    assert_eq!(bench.params.models.generation(), 0, "no state was loaded");
 }

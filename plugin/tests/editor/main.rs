@@ -4,3 +4,4 @@ mod bench;
 mod input;
 mod pictures;
 mod rasterizer;
+mod song;

@@ -6,14 +6,14 @@ use super::{
     lane::AudioLane,
     link::Patience,
     pace::Pace,
-    shared::{FAILED, RUNNING},
+    shared::{Activity, FAILED, RUNNING},
 };
 use crate::{Stereo, latency::LatencyPlan};
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::{cell::Cell, marker::PhantomData, ops::Range};
+use std::{cell::Cell, marker::PhantomData, ops::Range, sync::Arc};
 
 /// Lanes that may be on their way at once.
-const NUM_LANES_UNDER_WAY: usize = 4;
+const NUM_LANES_UNDER_WAY: usize = 16;
 
 /// Lives on the audio thread: copies the mix into jobs for the workers and finished stems out of them.
 ///
@@ -41,9 +41,16 @@ pub struct AudioSide {
     lane: Option<Box<AudioLane>>,
     /// The lane that comes next, once it has stems to give.
     next: Option<NextLane>,
+    /// The lane for offline renders. None: the one that is heard in real time.
+    bouncing: Option<Box<AudioLane>>,
+    /// Which lane took the last block; None after a reset.
+    last_role: Option<Role>,
     /// A lane that nobody has taken back yet.
     leaving: Option<Box<AudioLane>>,
     rings: Option<LaneRings>,
+    /// `[stem]`, of the input from the next block on.
+    sensitivities: [f32; 4],
+    activity: Option<Arc<Activity>>,
     /// `[stem][channel][sample]` of the next lane, one block.
     next_stems: [Stereo; 4],
     /// `Send`, but not `Sync`.
@@ -56,15 +63,30 @@ struct NextLane {
     presence: f32,
 }
 
+/// What a lane is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Playing,
+    Bouncing,
+}
+
+/// What the engine sends.
+pub(crate) enum Arrival {
+    /// A lane that has heard nothing yet, to be heard from when it has.
+    Playing(Box<AudioLane>),
+    /// The lane for offline renders, whose model may still be loading. None: the one that plays.
+    Bouncing(Option<Box<AudioLane>>),
+}
+
 /// The audio side's ends of the rings that lanes come and go through.
 pub(crate) struct LaneRings {
-    incoming: Consumer<Box<AudioLane>>,
+    incoming: Consumer<Arrival>,
     outgoing: Producer<Box<AudioLane>>,
 }
 
 impl LaneRings {
     /// The audio side's ends, and the engine's.
-    pub fn new() -> (Self, Producer<Box<AudioLane>>, Consumer<Box<AudioLane>>) {
+    pub fn new() -> (Self, Producer<Arrival>, Consumer<Box<AudioLane>>) {
         let (to_audio, incoming) = RingBuffer::new(NUM_LANES_UNDER_WAY);
         let (outgoing, from_audio) = RingBuffer::new(NUM_LANES_UNDER_WAY);
         (LaneRings { incoming, outgoing }, to_audio, from_audio)
@@ -83,12 +105,12 @@ pub struct BlockStatus {
 }
 
 impl AudioSide {
-    pub(crate) fn new(plan: &LatencyPlan, lane: Box<AudioLane>, rings: LaneRings) -> Self {
+    pub(crate) fn new(plan: &LatencyPlan, lane: Box<AudioLane>, rings: LaneRings, activity: Arc<Activity>) -> Self {
         let mut audio_side = AudioSide::passthrough(plan.latency_samples(), plan.max_block_len());
         let room = || vec![0.0; audio_side.max_block_len];
         audio_side.next_stems = std::array::from_fn(|_| [room(), room()]);
         audio_side.pace = Pace::new(plan.sample_rate_hz());
-        AudioSide { lane: Some(lane), rings: Some(rings), ..audio_side }
+        AudioSide { lane: Some(lane), rings: Some(rings), activity: Some(activity), ..audio_side }
     }
 
     /// An audio side without a model: it delays the mix, and each stem is a quarter of it.
@@ -103,8 +125,12 @@ impl AudioSide {
             pace: Pace::new(0.0),
             lane: None,
             next: None,
+            bouncing: None,
+            last_role: None,
             leaving: None,
             rings: None,
+            sensitivities: [0.0; 4],
+            activity: None,
             next_stems: Default::default(),
             not_sync: PhantomData,
         }
@@ -116,6 +142,15 @@ impl AudioSide {
     /// Safe.
     pub fn latency_samples(&self) -> usize {
         self.latency_samples
+    }
+
+    /// How much each stem takes of what it shares with others, `[stem]`, -1..=1, of the input from the next block on: see
+    /// [`Pipeline::set_sensitivities`](crate::Pipeline::set_sensitivities). A hop has the mean over its samples.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_sensitivities(&mut self, sensitivities: [f32; 4]) {
+        self.sensitivities = sensitivities;
     }
 
     /// Takes a block of the mix (`[channel][sample]`, any length) and gives as many samples of the delayed mix, bit
@@ -144,6 +179,8 @@ impl AudioSide {
             && delayed.iter().all(|channel| channel.len() == len)
             && stems.iter().flatten().all(|channel| channel.len() == len);
         assert!(lens_agree, "input, delayed and stems must have one length");
+        // A host that has stopped and goes on without a word: nobody would look for the job.
+        self.wake_if_stopped();
         self.exchange_lanes();
         let mut num_missing = 0;
         // Longer blocks than announced in parts: the pool is as large as the announced ones need.
@@ -157,7 +194,8 @@ impl AudioSide {
             let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[part.clone()]));
             num_missing += self.separate_into(input, mix, &mut stems, is_offline);
         }
-        let state = self.lane.as_ref().map_or(FAILED, |lane| lane.shared().state());
+        let lane = if self.last_role == Some(Role::Bouncing) { &self.bouncing } else { &self.lane };
+        let state = lane.as_ref().map_or(FAILED, |lane| lane.shared().state());
         BlockStatus { num_missing, is_running: state == RUNNING, has_failed: state == FAILED }
     }
 
@@ -168,13 +206,19 @@ impl AudioSide {
         stems: &mut [[&mut [f32]; 2]; 4],
         is_offline: bool,
     ) -> usize {
-        let Some(lane) = &mut self.lane else { return share_out(mix, stems) };
+        let role = self.take_role(is_offline);
+        let lane = if role == Role::Bouncing { &mut self.bouncing } else { &mut self.lane };
+        let Some(lane) = lane else { return share_out(mix, stems) };
         let len = mix[0].len();
         let now = now_ns();
         let wait_end = self.pace.begin_block(now, len);
         let patience = if is_offline { Patience::Offline } else { Patience::Until(wait_end) };
+        lane.set_sensitivities(self.sensitivities);
         let mut num_missing = lane.process_into(input, mix, stems, now, patience);
-        if let Some(next) = &mut self.next {
+        if let Some(next) = &mut self.next
+            && role == Role::Playing
+        {
+            next.lane.set_sensitivities(self.sensitivities);
             let mut next_stems =
                 self.next_stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
             // It cannot give stems before it has heard enough; from then on nothing of it is missing.
@@ -191,6 +235,19 @@ impl AudioSide {
         num_missing
     }
 
+    /// Which lane takes the next block. One that has not heard what came before joins in.
+    fn take_role(&mut self, is_offline: bool) -> Role {
+        let can_bounce = self.bouncing.as_ref().is_some_and(|lane| lane.shared().state() != FAILED);
+        let role = if is_offline && can_bounce { Role::Bouncing } else { Role::Playing };
+        if self.last_role.replace(role).is_some_and(|last| last != role) {
+            // A lane that was to come in has missed something too: nothing is left that could be faded from.
+            self.finish_exchange();
+            let lane = if role == Role::Bouncing { &mut self.bouncing } else { &mut self.lane };
+            lane.iter_mut().for_each(|lane| lane.join());
+        }
+        role
+    }
+
     /// Takes a new lane in and gives an old one back, if there are any.
     fn exchange_lanes(&mut self) {
         let Some(rings) = &mut self.rings else { return };
@@ -201,9 +258,24 @@ impl AudioSide {
         }
         if self.leaving.is_none()
             && self.next.is_none()
-            && let Ok(lane) = rings.incoming.pop()
+            && let Ok(arrival) = rings.incoming.pop()
         {
-            self.next = Some(NextLane { lane, presence: 0.0 });
+            match arrival {
+                Arrival::Playing(lane) => {
+                    self.next = Some(NextLane { lane, presence: 0.0 });
+                    if self.last_role == Some(Role::Bouncing) {
+                        // Nobody hears it now, and it joins in later.
+                        self.finish_exchange();
+                    }
+                }
+                Arrival::Bouncing(lane) => {
+                    self.leaving = std::mem::replace(&mut self.bouncing, lane);
+                    if self.bouncing.is_some() {
+                        // So that it joins in: it has heard nothing.
+                        self.last_role = self.last_role.map(|_| Role::Playing);
+                    }
+                }
+            }
         }
     }
 
@@ -214,17 +286,36 @@ impl AudioSide {
         }
     }
 
-    /// Forgets everything that was heard: what comes out afterwards is what a new audio side would give.
+    /// The host will send no block until it has called [`reset`](Self::reset). No thread of ours wakes up meanwhile.
     ///
     /// # Realtime
     /// Safe: no allocation, no lock, no system call.
+    pub fn stop(&mut self) {
+        if let Some(activity) = &self.activity {
+            activity.stop();
+        }
+    }
+
+    fn wake_if_stopped(&self) {
+        if let Some(activity) = &self.activity {
+            activity.start();
+        }
+    }
+
+    /// Forgets everything that was heard: what comes out afterwards is what a new audio side would give.
+    ///
+    /// # Realtime
+    /// Safe: no allocation, no lock; no system call but the first time after [`stop`](Self::stop), when no sound flows:
+    /// then it wakes a worker.
     pub fn reset(&mut self) {
+        self.wake_if_stopped();
         self.delay_lines.iter_mut().for_each(DelayLine::reset);
         self.pace.reset();
         self.exchange_lanes();
         // Nothing is heard that could jump.
         self.finish_exchange();
-        if let Some(lane) = &mut self.lane {
+        self.last_role = None;
+        for lane in [&mut self.lane, &mut self.bouncing].into_iter().flatten() {
             lane.reset();
         }
     }

@@ -14,8 +14,20 @@ pub(crate) fn init() {
 /// # Realtime
 /// Safe: the kernel's vDSO, the mach timebase and the performance counter are all read without a system call.
 pub(crate) fn now_ns() -> i64 {
-    match ORIGIN.get() {
+    let elapsed_ns = match ORIGIN.get() {
         Some(origin) => origin.elapsed().as_nanos() as i64,
         None => 0,
-    }
+    };
+    #[cfg(test)]
+    let elapsed_ns = elapsed_ns + SKIPPED_NS.load(std::sync::atomic::Ordering::SeqCst);
+    elapsed_ns
+}
+
+#[cfg(test)]
+static SKIPPED_NS: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
+
+/// Lets so much time pass at once.
+#[cfg(test)]
+pub(crate) fn skip(time: std::time::Duration) {
+    SKIPPED_NS.fetch_add(time.as_nanos() as i64, std::sync::atomic::Ordering::SeqCst);
 }

@@ -87,6 +87,7 @@ impl Collector {
         self.collect(link);
         let mut job = self.free.pop()?;
         job.epoch = self.epoch;
+        job.begins_in_music = self.begins_in_music;
         Some(job)
     }
 
@@ -223,18 +224,20 @@ impl Collector {
         num_missing
     }
 
-    /// Begins a new stream.
+    /// Begins a new stream, of silence or in the middle of music.
     ///
     /// # Realtime
     /// Safe.
-    pub fn reset(&mut self, epoch: u64, job_at_hand: Option<PooledJob>) {
+    pub fn reset(&mut self, epoch: u64, job_at_hand: Option<PooledJob>, begins_in_music: bool) {
         self.epoch = epoch;
         self.free.extend(job_at_hand);
         self.free.extend(self.results.drain(..));
         self.last_received = -1;
         self.job_idx = -1;
-        self.begins_in_music = false;
-        self.presence = 1.0;
+        self.begins_in_music = begins_in_music;
+        self.presence = if begins_in_music { 0.0 } else { 1.0 };
+        // What a lane that joins cannot know is not late.
+        self.has_begun &= !begins_in_music;
         self.is_counted = false;
     }
 }

@@ -1,17 +1,17 @@
 //! The main thread's side of one instance: loads models behind the music, and knows how the separation is doing.
 
 use super::{
-    audio_side::{AudioSide, LaneRings},
+    audio_side::{Arrival, AudioSide, LaneRings},
     clock::now_ns,
     lane::AudioLane,
     library,
-    pool::{Pool, internal_error},
-    shared::{EngineState, LaneShared, RUNNING},
+    pool::{EndWorker, Pool, internal_error},
+    shared::{Activity, EngineState, LOADING, LaneShared, RUNNING},
     stem_map::stem_map,
     worker_lane::{WorkerEnds, WorkerLane},
 };
 use crate::{
-    Pipeline, Runtime, SeparatorError,
+    Pipeline, Runtime, SeparatorError, SpectrumFeed,
     latency::{LatencyPlan, preroll_jobs, schedule_of},
     stream::Stream,
 };
@@ -63,12 +63,16 @@ impl From<PathBuf> for RuntimeSource {
 pub struct EngineStatus {
     /// Of the model that was chosen last.
     pub state: EngineState,
+    /// Of the model for offline renders; None if it is the same. Should it fail, the one that plays does its work.
+    pub bouncing: Option<EngineState>,
     /// Hops whose stems did not come in time and were replaced by the mix, since the engine was started.
     pub late_hops: u64,
     /// Time that the worker needs over the time that it has, averaged over the last ten hops or so: 1 is too much.
     pub load: f32,
     /// A job should have been done seconds ago. It ends when the job ends.
     pub is_overdue: bool,
+    /// Worker threads of the process that something has ended, and that were replaced.
+    pub num_replaced_workers: u64,
 }
 
 /// Owns the lanes of one instance. Dropping it takes milliseconds, whatever goes on: a model that is still being
@@ -76,20 +80,25 @@ pub struct EngineStatus {
 pub struct Engine {
     pool: Arc<Pool>,
     plan: LatencyPlan,
+    activity: Arc<Activity>,
     control: Arc<Mutex<Control>>,
 }
 
 struct Control {
     /// New lanes on their way to the audio thread.
-    to_audio: Producer<Box<AudioLane>>,
+    to_audio: Producer<Arrival>,
     /// Old ones on their way back.
     from_audio: Consumer<Box<AudioLane>>,
     /// The lane that is heard, or was put there last.
     heard: Arc<LaneShared>,
     /// The lane that is being loaded, or has failed to.
     chosen: Arc<LaneShared>,
+    /// The lane for offline renders.
+    bouncing: Option<Arc<LaneShared>>,
     /// Late hops of lanes that are gone.
     late_hops: u64,
+    /// Where all lanes publish their spectra.
+    spectra: Option<Arc<SpectrumFeed>>,
 }
 
 impl Engine {
@@ -125,13 +134,22 @@ impl Engine {
     ) -> Result<(Engine, AudioSide), SeparatorError> {
         check_is_live(model)?;
         let pool = Pool::get().map_err(SeparatorError::Thread)?;
+        let activity = Arc::new(Activity::new(pool.doorbell().clone()));
         let schedule = schedule_of(&model.manifest, plan.sample_rate_hz());
-        let (lane, ends) = AudioLane::new(&schedule, &plan, pool.wake(), false);
+        let (lane, ends) = AudioLane::new(&schedule, &plan, pool.doorbell().clone(), activity.clone(), false);
         let shared = ends.shared.clone();
         let (rings, to_audio, from_audio) = LaneRings::new();
-        let audio_side = AudioSide::new(&plan, Box::new(lane), rings);
-        let control = Control { to_audio, from_audio, heard: shared.clone(), chosen: shared, late_hops: 0 };
-        let engine = Engine { pool, plan, control: Arc::new(Mutex::new(control)) };
+        let audio_side = AudioSide::new(&plan, Box::new(lane), rings, activity.clone());
+        let control = Control {
+            to_audio,
+            from_audio,
+            heard: shared.clone(),
+            chosen: shared,
+            bouncing: None,
+            late_hops: 0,
+            spectra: None,
+        };
+        let engine = Engine { pool, plan, activity, control: Arc::new(Mutex::new(control)) };
         engine.load(runtime.into(), model, ends, |_| ())?;
         Ok((engine, audio_side))
     }
@@ -151,7 +169,8 @@ impl Engine {
             return Err(SeparatorError::NoRoomInPlan { name: model.manifest.name.clone() });
         }
         let schedule = schedule_of(&model.manifest, self.plan.sample_rate_hz());
-        let (lane, ends) = AudioLane::new(&schedule, &self.plan, self.pool.wake(), true);
+        let (doorbell, activity) = (self.pool.doorbell().clone(), self.activity.clone());
+        let (lane, ends) = AudioLane::new(&schedule, &self.plan, doorbell, activity, true);
         {
             let mut control = lock(&self.control);
             control.tidy();
@@ -160,16 +179,63 @@ impl Engine {
                 control.chosen.stop.store(true, Ordering::Release);
             }
             control.chosen = ends.shared.clone();
+            if let Some(feed) = &control.spectra {
+                let _ = ends.shared.spectra.set(feed.clone());
+            }
         }
         let (mut lane, shared) = (Some(Box::new(lane)), ends.shared.clone());
         self.load(runtime.into(), model, ends, move |control| {
             if let Some(lane) = lane.take()
                 && Arc::ptr_eq(&control.chosen, &shared)
-                && control.to_audio.push(lane).is_ok()
+                && control.to_audio.push(Arrival::Playing(lane)).is_ok()
             {
                 control.heard = shared.clone();
             }
         })
+    }
+
+    /// Another model for offline renders; None: the one that plays. It is opened beside the host's threads, and a render
+    /// that begins before it is ready waits for it. While the host plays in real time it costs memory and nothing else.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose); and [`SeparatorError::Busy`] if so many models were chosen that the audio thread has not
+    /// taken the last ones yet.
+    ///
+    /// # Realtime
+    /// Not safe: allocates, starts a thread.
+    pub fn choose_for_bouncing(
+        &self,
+        runtime: impl Into<RuntimeSource>,
+        model: Option<&Model>,
+    ) -> Result<(), SeparatorError> {
+        let mut loading = None;
+        if let Some(model) = model {
+            check_is_live(model)?;
+            if !self.plan.has_room_for(&model.manifest) {
+                return Err(SeparatorError::NoRoomInPlan { name: model.manifest.name.clone() });
+            }
+            let schedule = schedule_of(&model.manifest, self.plan.sample_rate_hz());
+            // Nobody need look after it: offline, whoever waits wakes the workers.
+            let activity = Arc::new(Activity::new(self.pool.doorbell().clone()));
+            activity.set_active(false);
+            let (lane, ends) = AudioLane::new(&schedule, &self.plan, self.pool.doorbell().clone(), activity, false);
+            loading = Some((Box::new(lane), ends, model));
+        }
+        let (lane, load) = loading.map_or((None, None), |(lane, ends, model)| (Some(lane), Some((ends, model))));
+        {
+            let mut control = lock(&self.control);
+            control.tidy();
+            control.to_audio.push(Arrival::Bouncing(lane)).map_err(|_| SeparatorError::Busy)?;
+            let shared = load.as_ref().map(|(ends, _)| ends.shared.clone());
+            // Its spectra are not published: the feed takes those of the newest lane, and that is to be the one that plays.
+            if let Some(old) = std::mem::replace(&mut control.bouncing, shared) {
+                old.stop.store(true, Ordering::Release);
+            }
+        }
+        match load {
+            Some((ends, model)) => self.load(runtime.into(), model, ends, |_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Opens the model on a thread of its own and gives its lane to the pool.
@@ -215,14 +281,15 @@ impl Engine {
         &self.plan
     }
 
-    /// How the separation is doing. Also frees what the audio thread has let go of: ask now and then.
+    /// How the separation is doing. Also frees what the audio thread has let go of, and replaces worker threads that are
+    /// gone: ask now and then.
     ///
     /// # Realtime
-    /// Not safe: locks, frees memory.
+    /// Not safe: locks, frees memory, may start threads.
     pub fn status(&self) -> EngineStatus {
         let mut control = lock(&self.control);
         control.tidy();
-        if self.pool.is_dead() && control.heard.state() == RUNNING {
+        if !self.pool.mend() && control.heard.state() == RUNNING {
             control.heard.set_failed(
                 "the separation's threads are gone. Deactivate and activate the plugin to start them again, and please \
                  report this"
@@ -232,10 +299,25 @@ impl Engine {
         let heard = &control.heard;
         EngineStatus {
             state: control.chosen.engine_state(),
+            bouncing: control.bouncing.as_ref().map(|lane| lane.engine_state()),
             late_hops: control.late_hops + heard.late_hops.load(Ordering::Relaxed),
             load: f32::from_bits(heard.load.load(Ordering::Relaxed)),
+            num_replaced_workers: self.pool.num_replaced(),
             is_overdue: now_ns().saturating_sub(heard.job_due_ns.load(Ordering::Relaxed)) > OVERDUE_NS,
         }
+    }
+
+    /// From now on the spectra of the stems go to `feed`, while somebody looks. Once for an engine.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn publish_spectra(&self, feed: Arc<SpectrumFeed>) {
+        let mut control = lock(&self.control);
+        for lane in [&control.heard, &control.chosen] {
+            // The one may be the other, and has it then.
+            let _ = lane.spectra.set(feed.clone());
+        }
+        control.spectra = Some(feed);
     }
 
     /// Tells whether the plugin is activated. While no instance is, no thread of ours wakes up.
@@ -243,11 +325,21 @@ impl Engine {
     /// # Realtime
     /// Not safe: locks, wakes threads.
     pub fn set_active(&self, is_active: bool) {
-        let control = lock(&self.control);
-        for lane in [&control.heard, &control.chosen] {
-            lane.is_active.store(is_active, Ordering::Release);
-        }
-        self.pool.wake().wake();
+        self.activity.set_active(is_active);
+    }
+
+    /// Whether nothing happens until the host goes on: the plugin is deactivated or stopped, and no model is being opened.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn is_at_rest(&self) -> bool {
+        !self.activity.is_playing() && lock(&self.control).chosen.state() != LOADING
+    }
+
+    /// Test hook: a thread of the pool ends.
+    #[doc(hidden)]
+    pub fn end_worker(&self, which: EndWorker) {
+        self.pool.end_worker(which);
     }
 
     /// Test hook: the next job panics.
@@ -277,11 +369,11 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut control = lock(&self.control);
         control.tidy();
-        for lane in [&control.heard, &control.chosen] {
+        for lane in [&control.heard, &control.chosen].into_iter().chain(&control.bouncing) {
             lane.stop.store(true, Ordering::Release);
         }
         drop(control);
-        self.pool.wake().wake();
+        self.pool.doorbell().ring();
     }
 }
 
@@ -295,7 +387,6 @@ fn open(
         RuntimeSource::Loaded(runtime) => runtime,
         RuntimeSource::Path(path) => Runtime::load(&path)?,
     };
-    model.verify()?;
     let rate_hz = plan.sample_rate_hz();
     let schedule = schedule_of(&model.manifest, rate_hz);
     let preroll = preroll_jobs(&model.manifest, &schedule);

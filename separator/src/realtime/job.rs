@@ -13,6 +13,10 @@ pub(crate) struct Job {
     pub idx: i64,
     /// Wall time by which the stems must be back.
     pub due_ns: i64,
+    /// Music came before job 0 of that stream, which this lane has not heard.
+    pub begins_in_music: bool,
+    /// `[stem]`, the mean over the samples of the mix.
+    pub sensitivities: [f32; 4],
     /// `[channel][sample]`
     pub mix: Stereo,
     /// `[stem][channel][sample]`, stems as in [`STEMS`](super::STEMS).
@@ -29,6 +33,8 @@ impl Job {
             epoch: 0,
             idx: 0,
             due_ns: 0,
+            begins_in_music: false,
+            sensitivities: [0.0; 4],
             mix: [room(), room()],
             stems: std::array::from_fn(|_| [room(), room()]),
             has_stems: false,

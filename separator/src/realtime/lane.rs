@@ -6,9 +6,9 @@ use super::{
     dispatcher::Dispatcher,
     job::{Job, PooledJob},
     link::{Link, Patience},
-    pool::Wake,
-    shared::LaneShared,
+    shared::{Activity, LaneShared},
     worker_lane::WorkerEnds,
+    workers::Doorbell,
 };
 use crate::{
     latency::{LatencyPlan, budget_of, fade_len_of},
@@ -35,7 +35,13 @@ pub(crate) struct AudioLane {
 
 impl AudioLane {
     /// Both ends of a new lane. `begins_in_music`: it is added to a stream that already plays.
-    pub fn new(schedule: &Schedule, plan: &LatencyPlan, wake: Wake, begins_in_music: bool) -> (Self, WorkerEnds) {
+    pub fn new(
+        schedule: &Schedule,
+        plan: &LatencyPlan,
+        doorbell: Arc<Doorbell>,
+        activity: Arc<Activity>,
+        begins_in_music: bool,
+    ) -> (Self, WorkerEnds) {
         let own = schedule.max_job_len() + schedule.delay() + budget_of(schedule, plan.max_block_len()) as i64;
         let latency_samples = plan.latency_samples().max(own as usize);
         // What the plan's latency leaves beyond the model's own is time to compute.
@@ -45,8 +51,8 @@ impl AudioLane {
         let (to_worker, jobs) = RingBuffer::new(num_jobs);
         let (results, from_worker) = RingBuffer::new(num_jobs);
         let pool: Vec<PooledJob> = (0..num_jobs).map(|_| Box::new(Job::new(schedule.max_job_len() as usize))).collect();
-        let shared = Arc::new(LaneShared::new());
-        let link = Link { to_worker, from_worker, shared: shared.clone(), wake, gave_up: false };
+        let shared = Arc::new(LaneShared::new(activity));
+        let link = Link { to_worker, from_worker, shared: shared.clone(), doorbell, gave_up: false };
         let ns = |len: i64| (len as f64 / plan.sample_rate_hz().max(1.0) * 1e9) as i64;
         let slack_ns = ns(slack_len);
         let min_gap_ns = ns(schedule.min_job_len() - plan.max_block_len() as i64) - JITTER_NS;
@@ -59,7 +65,8 @@ impl AudioLane {
             latency_samples,
             slack_ns,
         };
-        (lane, WorkerEnds { shared, jobs, results, slack_ns, min_gap_ns, begins_in_music })
+        let start_slack_ns = ns(latency_samples as i64 - fade_len_of(schedule) as i64 - plan.max_block_len() as i64);
+        (lane, WorkerEnds { shared, jobs, results, slack_ns, start_slack_ns, min_gap_ns })
     }
 
     pub fn shared(&self) -> &LaneShared {
@@ -110,15 +117,35 @@ impl AudioLane {
         num_missing
     }
 
-    /// Begins a new stream.
+    /// For the samples that come from now on, `[stem]`.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_sensitivities(&mut self, sensitivities: [f32; 4]) {
+        self.dispatcher.set_sensitivities(sensitivities);
+    }
+
+    /// Begins a new stream: silence came before.
     ///
     /// # Realtime
     /// Safe.
     pub fn reset(&mut self) {
+        self.begin_stream(false);
+    }
+
+    /// Begins a new stream in the middle of music that this lane has not heard.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn join(&mut self) {
+        self.begin_stream(true);
+    }
+
+    fn begin_stream(&mut self, begins_in_music: bool) {
         self.epoch += 1;
         self.link.shared.set_epoch(self.epoch);
         let job_at_hand = self.dispatcher.reset(&self.schedule);
-        self.collector.reset(self.epoch, job_at_hand);
+        self.collector.reset(self.epoch, job_at_hand, begins_in_music);
     }
 }
 
@@ -127,4 +154,111 @@ impl AudioLane {
 fn num_jobs(schedule: &Schedule, wait_len: usize, max_block_len: usize) -> usize {
     let waiting = schedule.max_job_len() as usize + wait_len + max_block_len;
     2 * (waiting.div_ceil(schedule.min_job_len().max(1) as usize) + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{clock, shared::Activity, worker_lane::WorkerEnds},
+        *,
+    };
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+        time::Duration,
+    };
+
+    const HOP_LEN: usize = 256;
+    const NUM_BLOCKS: usize = 16;
+    /// Time is skipped for all threads of the process.
+    static CLOCK: Mutex<()> = Mutex::new(());
+
+    fn lane() -> (AudioLane, WorkerEnds) {
+        clock::init();
+        let schedule = Schedule::new(44_100.0, 44_100, HOP_LEN, 3 * HOP_LEN);
+        let plan = LatencyPlan::new([], 44_100.0, HOP_LEN);
+        let doorbell = Arc::new(Doorbell::new());
+        let activity = Arc::new(Activity::new(doorbell.clone()));
+        AudioLane::new(&schedule, &plan, doorbell, activity, false)
+    }
+
+    /// An offline render; how many of its samples are not made of stems.
+    fn render(lane: &mut AudioLane) -> usize {
+        let block = [0.25; HOP_LEN];
+        let mut stems = [[[0.0; HOP_LEN]; 2]; 4];
+        let mut num_missing = 0;
+        for _ in 0..NUM_BLOCKS {
+            let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..]));
+            num_missing += lane.process_into([&block; 2], [&block; 2], &mut stems, clock::now_ns(), Patience::Offline);
+        }
+        num_missing
+    }
+
+    /// Answers every job, as a worker does, until `is_over`.
+    fn work(ends: &mut WorkerEnds, is_over: &AtomicBool) {
+        while !is_over.load(Ordering::SeqCst) {
+            while let Ok(mut job) = ends.jobs.pop() {
+                let len = job.mix[0].len();
+                job.stems.iter_mut().flatten().for_each(|stem| stem.resize(len, 0.25));
+                job.has_stems = true;
+                let _ = ends.results.push(job);
+            }
+            thread::sleep(Duration::from_micros(100));
+        }
+    }
+
+    /// Lets `times` pass while a render waits for a model that is being opened, then opens it. What the render misses.
+    fn render_while_loading_for(times: &[Duration]) -> usize {
+        let _clock = CLOCK.lock();
+        let (mut lane, mut ends) = lane();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let render = scope.spawn(|| {
+                let num_missing = render(&mut lane);
+                is_over.store(true, Ordering::SeqCst);
+                num_missing
+            });
+            while ends.jobs.is_empty() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            for &time in times {
+                clock::skip(time);
+                // A render that had no patience left would be at its end by then.
+                thread::sleep(Duration::from_millis(50));
+            }
+            ends.shared.set_running();
+            work(&mut ends, &is_over);
+            render.join().expect("no panic")
+        })
+    }
+
+    #[test]
+    fn an_offline_render_waits_for_a_model_that_takes_minutes_to_open() {
+        let minutes = [31, 60, 120, 300].map(Duration::from_secs);
+        assert_eq!(render_while_loading_for(&minutes), 0);
+    }
+
+    #[test]
+    fn an_offline_render_does_not_wait_for_ever() {
+        assert!(render_while_loading_for(&[Duration::from_secs(660)]) > 0);
+    }
+
+    #[test]
+    fn an_offline_render_waits_for_one_job_less_long_than_for_a_model() {
+        let _clock = CLOCK.lock();
+        let (mut lane, ends) = lane();
+        ends.shared.set_running();
+        thread::scope(|scope| {
+            let render = scope.spawn(|| render(&mut lane));
+            thread::sleep(Duration::from_millis(50));
+            clock::skip(Duration::from_secs(100));
+            thread::sleep(Duration::from_millis(50));
+            assert!(!render.is_finished());
+            clock::skip(Duration::from_secs(30));
+            assert!(render.join().expect("no panic") > 0);
+        });
+    }
 }

@@ -41,6 +41,11 @@ impl Busy {
     }
 }
 
+/// A thread that something has ended from outside is in ONNX Runtime no more, although it has dropped nothing.
+pub(crate) fn forget_busy_thread() {
+    NUM_BUSY.fetch_sub(1, Ordering::SeqCst);
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         if self.is_loading {

@@ -3,8 +3,8 @@
 use super::{
     clock::now_ns,
     job::PooledJob,
-    pool::Wake,
     shared::{FAILED, LOADING, LaneShared},
+    workers::Doorbell,
 };
 use rtrb::{Consumer, Producer};
 use std::{sync::Arc, thread, time::Duration};
@@ -29,7 +29,7 @@ pub(crate) struct Link {
     pub to_worker: Producer<PooledJob>,
     pub from_worker: Consumer<PooledJob>,
     pub shared: Arc<LaneShared>,
-    pub wake: Wake,
+    pub doorbell: Arc<Doorbell>,
     /// An offline render has given this lane up until something comes again.
     pub gave_up: bool,
 }
@@ -60,7 +60,7 @@ impl Link {
             if is_gone && self.from_worker.is_empty() {
                 return false;
             }
-            self.wake.wake();
+            self.doorbell.ring();
             thread::sleep(LOOK);
         }
         true

@@ -27,10 +27,14 @@ mod pool;
 mod shared;
 mod stem_map;
 mod worker_lane;
+mod workers;
 
 pub use audio_side::{AudioSide, BlockStatus};
 pub use engine::{Engine, EngineConfig, EngineStatus, RuntimeSource};
+#[doc(hidden)]
+pub use pool::EndWorker;
 pub use shared::EngineState;
+pub(crate) use stem_map::stem_map;
 
 /// The stems of [`AudioSide::process_into`], in this order, whatever the order of the model.
 pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];

@@ -3,18 +3,26 @@
 //! The audio thread must not wake anybody (that would be a system call), so somebody has to look. One idle worker does,
 //! the *lookout*; the others sleep until it finds a job, hands the lookout over and computes. While sound flows it looks
 //! every quarter of a millisecond; for lanes that are quiet only as often as their time budget needs; while no plugin is
-//! activated not at all.
+//! played not at all.
+//!
+//! A worker whose thread has ended is noticed by the next that looks for the lookout, and by whoever asks an engine how
+//! it is doing; another thread takes its place.
 
-use super::{clock, library, worker_lane::WorkerLane};
+use super::{
+    clock, library,
+    shared::LaneShared,
+    worker_lane::WorkerLane,
+    workers::{Doorbell, Task, Worker},
+};
 use std::{
     any::Any,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle, Thread},
+    thread,
     time::{Duration, Instant},
 };
 use thread_priority::{ThreadPriority, set_current_thread_priority};
@@ -32,42 +40,36 @@ static POOL: Mutex<Weak<Pool>> = Mutex::new(Weak::new());
 /// Worker threads and the lanes that they serve.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
     /// Lanes whose jobs nobody computes at the moment. A worker takes a lane out, and puts it back afterwards.
     #[expect(clippy::vec_box, reason = "they go in and out with every job, by pointer")]
     lanes: Mutex<Vec<Box<WorkerLane>>>,
-    roster: Mutex<Roster>,
-    /// To wake them, by index.
-    workers: OnceLock<Vec<Thread>>,
+    workers: Mutex<Vec<Worker>>,
+    doorbell: Arc<Doorbell>,
+    num_replaced: AtomicU64,
     stop: AtomicBool,
+    /// Test hook: what [`EndWorker`] says, plus one.
+    end_worker: AtomicU8,
 }
 
-/// Who does what; workers that are in neither compute.
-#[derive(Default)]
-struct Roster {
-    lookout: Option<usize>,
-    sleeping: Vec<usize>,
+/// Test hook: which worker's thread ends next, outside of any job.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndWorker {
+    /// The lookout panics.
+    LookoutPanics,
+    /// The lookout's thread is gone, without a word to anybody.
+    LookoutVanishes,
+    /// The next that has taken a job is gone.
+    ComputingVanishes,
 }
 
 enum Found {
     Job(Box<WorkerLane>),
     LookAgain(Duration),
     Nothing,
-}
-
-/// Makes the pool look at once. Not for the audio thread in real time: a system call.
-#[derive(Clone)]
-pub(crate) struct Wake(Weak<Shared>);
-
-impl Wake {
-    pub fn wake(&self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.wake_lookout();
-        }
-    }
 }
 
 impl Pool {
@@ -89,45 +91,50 @@ impl Pool {
         clock::init();
         let shared = Arc::new(Shared {
             lanes: Mutex::default(),
-            roster: Mutex::default(),
-            workers: OnceLock::new(),
+            workers: Mutex::default(),
+            doorbell: Arc::new(Doorbell::new()),
+            num_replaced: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            end_worker: AtomicU8::new(0),
         });
-        let mut pool = Pool { shared, threads: Vec::new() };
+        let pool = Pool { shared };
+        // Locked, so that none looks for itself on a list that it is not on yet.
+        let mut workers = lock(&pool.shared.workers);
         for worker_idx in 0..num_workers {
-            let shared = pool.shared.clone();
-            // One core is left to threads of ordinary priority, however many jobs there are.
-            let is_raised = worker_idx + 1 < num_workers.max(2);
-            let thread = thread::Builder::new().name("unbraid-worker".into()).spawn(move || {
-                if is_raised {
-                    raise_priority();
-                }
-                shared.work(worker_idx);
-            });
-            match thread {
-                Ok(thread) => pool.threads.push(thread),
-                Err(error) if pool.threads.is_empty() => return Err(error),
+            match pool.shared.start_worker(worker_idx) {
+                Ok(worker) => workers.push(worker),
+                Err(error) if workers.is_empty() => return Err(error),
                 Err(_) => break,
             }
         }
-        // Until then they find nobody to wake, and there is no lane yet.
-        let _ = pool.shared.workers.set(pool.threads.iter().map(|thread| thread.thread().clone()).collect());
+        drop(workers);
         Ok(pool)
     }
 
     /// Adds a lane. It leaves by itself when it is over.
     pub fn add(&self, lane: WorkerLane) {
         lock(&self.shared.lanes).push(Box::new(lane));
-        self.shared.wake_lookout();
+        self.shared.doorbell.ring();
     }
 
-    pub fn wake(&self) -> Wake {
-        Wake(Arc::downgrade(&self.shared))
+    pub fn doorbell(&self) -> &Arc<Doorbell> {
+        &self.shared.doorbell
     }
 
-    /// Whether no worker is left: something outside ended their threads.
-    pub fn is_dead(&self) -> bool {
-        self.threads.iter().all(JoinHandle::is_finished)
+    /// Puts new threads in the place of those that have ended. False if no worker is left.
+    pub fn mend(&self) -> bool {
+        self.shared.mend(&mut lock(&self.shared.workers))
+    }
+
+    /// How many threads have ended and were replaced.
+    pub fn num_replaced(&self) -> u64 {
+        self.shared.num_replaced.load(Ordering::Relaxed)
+    }
+
+    /// Test hook.
+    pub fn end_worker(&self, which: EndWorker) {
+        self.shared.end_worker.store(which as u8 + 1, Ordering::Release);
+        self.shared.doorbell.ring();
     }
 }
 
@@ -136,15 +143,17 @@ impl Drop for Pool {
     /// finish it, since the library stays in memory.
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        self.threads.iter().for_each(|worker| worker.thread().unpark());
+        let workers = std::mem::take(&mut *lock(&self.shared.workers));
+        workers.iter().for_each(|worker| worker.thread.thread().unpark());
         let start = Instant::now();
-        for worker in self.threads.drain(..) {
-            while !worker.is_finished() && start.elapsed() < END_PATIENCE {
+        for worker in workers {
+            while !worker.is_gone() && start.elapsed() < END_PATIENCE {
                 thread::sleep(Duration::from_micros(200));
             }
-            if worker.is_finished() {
+            // One that was ended from outside cannot be joined: the standard library waits for its last word.
+            if worker.thread.is_finished() {
                 // Panics of jobs were caught and reported where they happened.
-                let _ = worker.join();
+                let _ = worker.thread.join();
             }
         }
         lock(&self.shared.lanes).clear();
@@ -152,33 +161,36 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    fn wake_lookout(&self) {
-        if let Some(worker_idx) = lock(&self.roster).lookout {
-            self.unpark(worker_idx);
-        }
-    }
-
-    fn unpark(&self, worker_idx: usize) {
-        if let Some(worker) = self.workers.get().and_then(|workers| workers.get(worker_idx)) {
-            worker.unpark();
-        }
+    fn start_worker(self: &Arc<Self>, worker_idx: usize) -> std::io::Result<Worker> {
+        let shared = self.clone();
+        // One core is left to threads of ordinary priority, however many jobs there are.
+        let is_raised = worker_idx + 1 < num_workers().max(2);
+        Worker::start(&self.doorbell, move |life| {
+            life.begin();
+            if is_raised {
+                raise_priority();
+            }
+            shared.work(worker_idx);
+        })
     }
 
     /// A worker's life.
-    fn work(&self, worker_idx: usize) {
+    fn work(self: &Arc<Self>, worker_idx: usize) {
         while !self.stop.load(Ordering::Acquire) {
-            if !self.is_lookout(worker_idx) {
+            if !self.take_lookout(worker_idx) {
                 thread::park();
                 continue;
             }
+            self.obey_test_hooks(false);
             match self.find_job() {
                 Found::Job(lane) => {
                     let Some(_busy) = library::Busy::begin() else { return };
-                    self.hand_over_lookout();
+                    self.hand_over_lookout(worker_idx, lane.shared());
+                    self.obey_test_hooks(true);
                     if let Some(lane) = run_job(lane) {
                         lock(&self.lanes).push(lane);
-                        // It may have to look sooner than without this lane.
-                        self.wake_lookout();
+                        // It may have to be looked after sooner than without this lane.
+                        self.doorbell.ring();
                     }
                 }
                 Found::LookAgain(after) => thread::park_timeout(after),
@@ -188,22 +200,55 @@ impl Shared {
     }
 
     /// Takes the lookout if nobody has it.
-    fn is_lookout(&self, worker_idx: usize) -> bool {
-        let mut roster = lock(&self.roster);
-        roster.sleeping.retain(|&sleeping| sleeping != worker_idx);
-        let lookout = *roster.lookout.get_or_insert(worker_idx);
-        if lookout != worker_idx {
-            roster.sleeping.push(worker_idx);
+    fn take_lookout(self: &Arc<Self>, worker_idx: usize) -> bool {
+        let mut workers = lock(&self.workers);
+        let other = workers.iter().enumerate().find(|(idx, other)| *idx != worker_idx && other.is_lookout());
+        let is_taken = match other {
+            Some((_, lookout)) if lookout.is_gone() => {
+                self.mend(&mut workers);
+                false
+            }
+            other => other.is_some(),
+        };
+        // None when the pool ends.
+        let Some(worker) = workers.get_mut(worker_idx) else { return false };
+        worker.task = if is_taken { Task::Sleeping } else { Task::Lookout };
+        if !is_taken {
+            // Before it looks.
+            self.doorbell.set_lookout(worker.thread_idx);
         }
-        lookout == worker_idx
+        !is_taken
     }
 
-    fn hand_over_lookout(&self) {
-        let mut roster = lock(&self.roster);
-        roster.lookout = None;
-        if let Some(worker_idx) = roster.sleeping.pop() {
-            self.unpark(worker_idx);
+    /// The lookout computes; somebody who sleeps takes its place, if anybody does.
+    fn hand_over_lookout(&self, worker_idx: usize, lane: &Arc<LaneShared>) {
+        let mut workers = lock(&self.workers);
+        if let Some(worker) = workers.get_mut(worker_idx) {
+            worker.task = Task::Computing(lane.clone());
         }
+        if let Some(sleeper) = workers.iter().find(|worker| matches!(worker.task, Task::Sleeping)) {
+            sleeper.thread.thread().unpark();
+        }
+    }
+
+    fn mend(self: &Arc<Self>, workers: &mut [Worker]) -> bool {
+        for (worker_idx, worker) in workers.iter_mut().enumerate().filter(|(_, worker)| worker.is_gone()) {
+            let Ok(new) = self.start_worker(worker_idx) else { continue };
+            let old = std::mem::replace(worker, new);
+            self.num_replaced.fetch_add(1, Ordering::Relaxed);
+            // What it had at hand is gone with it.
+            if let Task::Computing(lane) = old.task {
+                if !old.thread.is_finished() {
+                    library::forget_busy_thread();
+                }
+                lane.set_failed(
+                    "a thread of the separation was ended from outside. Deactivate and activate the plugin to start it \
+                     again, and please report this"
+                        .to_owned(),
+                );
+            }
+        }
+        workers.iter().any(|worker| !worker.is_gone())
     }
 
     /// Takes out the lane with the most urgent job; lanes that are over are dropped.
@@ -223,6 +268,20 @@ impl Shared {
         drop(lanes);
         drop(over);
         found
+    }
+
+    fn obey_test_hooks(&self, is_computing: bool) {
+        let told = self.end_worker.load(Ordering::Relaxed);
+        let is_meant = told != 0 && is_computing == (told == EndWorker::ComputingVanishes as u8 + 1);
+        if !is_meant || self.end_worker.compare_exchange(told, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return;
+        }
+        #[cfg(target_os = "linux")]
+        if told != EndWorker::LookoutPanics as u8 + 1 {
+            // SAFETY: ends this thread; what it owns is leaked, as by whoever ends threads from outside.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        }
+        panic!("a worker ended by a test");
     }
 }
 

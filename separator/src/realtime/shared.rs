@@ -1,7 +1,9 @@
 //! What the threads know about each other: atomics, and one message that the audio thread never touches.
 
+use super::workers::Doorbell;
+use crate::SpectrumFeed;
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
@@ -20,6 +22,48 @@ pub(crate) const LOADING: u8 = 0;
 pub(crate) const RUNNING: u8 = 1;
 pub(crate) const FAILED: u8 = 2;
 
+/// Whether the host plays an instance at all; one for all of its lanes.
+pub(crate) struct Activity {
+    is_active: AtomicBool,
+    /// The host has said that no block comes until it says otherwise.
+    is_stopped: AtomicBool,
+    doorbell: Arc<Doorbell>,
+}
+
+impl Activity {
+    pub fn new(doorbell: Arc<Doorbell>) -> Self {
+        Activity { is_active: AtomicBool::new(true), is_stopped: AtomicBool::new(false), doorbell }
+    }
+
+    /// Main thread: the host has activated or deactivated the plugin.
+    pub fn set_active(&self, is_active: bool) {
+        if is_active {
+            // Not every host says that it starts.
+            self.is_stopped.store(false, Ordering::SeqCst);
+        }
+        self.is_active.store(is_active, Ordering::SeqCst);
+        self.doorbell.ring();
+    }
+
+    /// No block comes until [`start`](Self::start).
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Blocks come. Wakes the pool if it did not count on that: then, and only then, it makes a system call.
+    pub fn start(&self) {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            self.is_stopped.store(false, Ordering::SeqCst);
+            self.doorbell.ring();
+        }
+    }
+
+    /// Whether blocks may come.
+    pub fn is_playing(&self) -> bool {
+        self.is_active.load(Ordering::SeqCst) && !self.is_stopped.load(Ordering::SeqCst)
+    }
+}
+
 /// One lane's state.
 pub(crate) struct LaneShared {
     /// [`LOADING`], [`RUNNING`] or [`FAILED`]; never written by the audio thread.
@@ -36,8 +80,12 @@ pub(crate) struct LaneShared {
     pub load: AtomicU32,
     /// When the job at hand must be done; `i64::MAX` between jobs.
     pub job_due_ns: AtomicI64,
-    /// Whether the lane may have work: its plugin is activated.
-    pub is_active: AtomicBool,
+    /// No block of the stream at hand has come yet.
+    pub is_fresh: AtomicBool,
+    /// What the host does with the instance.
+    pub activity: Arc<Activity>,
+    /// Where spectra go. Never touched by the audio thread.
+    pub spectra: OnceLock<Arc<SpectrumFeed>>,
     /// Nobody will take its stems any more.
     pub stop: AtomicBool,
     /// Test hook: the next job panics.
@@ -47,7 +95,7 @@ pub(crate) struct LaneShared {
 }
 
 impl LaneShared {
-    pub fn new() -> Self {
+    pub fn new(activity: Arc<Activity>) -> Self {
         LaneShared {
             state: AtomicU8::new(LOADING),
             message: Mutex::default(),
@@ -56,7 +104,9 @@ impl LaneShared {
             late_hops: AtomicU64::new(0),
             load: AtomicU32::new(0),
             job_due_ns: AtomicI64::new(i64::MAX),
-            is_active: AtomicBool::new(true),
+            is_fresh: AtomicBool::new(true),
+            activity,
+            spectra: OnceLock::new(),
             stop: AtomicBool::new(false),
             kill: AtomicBool::new(false),
             job_delay_us: AtomicU64::new(0),
@@ -90,11 +140,13 @@ impl LaneShared {
         // In this order: a worker that sees the new epoch must not see how far the old one got.
         self.output_end.store(i64::MIN, Ordering::Relaxed);
         self.epoch.store(epoch, Ordering::Release);
+        self.is_fresh.store(true, Ordering::Relaxed);
     }
 
     /// Audio side: the stream has been given out up to this sample.
     pub fn set_output_end(&self, end: i64) {
         self.output_end.store(end, Ordering::Relaxed);
+        self.is_fresh.store(false, Ordering::Relaxed);
     }
 
     /// Worker: whether stems of that epoch that end at `stems_end` can still be of use.

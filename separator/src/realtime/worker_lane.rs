@@ -15,19 +15,23 @@ use std::{
 
 /// Without a job for so long, a lane's plugin is not being played.
 const QUIET_AFTER_NS: i64 = 1_000_000_000;
-/// How often quiet lanes, and those whose next job cannot have come yet, are looked at: a quarter of the time that they
-/// have, within these bounds.
-const QUIET_LOOK_NS: (i64, i64) = (250_000, 20_000_000);
+/// However sure it is that no job can have come, a lane that plays is looked at this often: a host that was held up may
+/// catch up.
+const MAX_LOOK_NS: i64 = 20_000_000;
+/// The same for one that is silent or has paused.
+const MAX_QUIET_LOOK_NS: i64 = 250_000_000;
 
 /// What a worker lane is made of before its model is open.
 pub(crate) struct WorkerEnds {
     pub shared: Arc<LaneShared>,
     pub jobs: Consumer<PooledJob>,
     pub results: Producer<PooledJob>,
+    /// From a job that is complete to its stems being needed, in real time.
     pub slack_ns: i64,
+    /// From the first block of a stream to its first stems being needed.
+    pub start_slack_ns: i64,
     /// From one job to the next, at least, in real time: a hop less a block.
     pub min_gap_ns: i64,
-    pub begins_in_music: bool,
 }
 
 /// One worker at a time computes it.
@@ -39,6 +43,8 @@ pub(crate) struct WorkerLane {
     /// For each stem of the model, which of the plugin's it is part of.
     stem_map: Vec<usize>,
     sample_rate_hz: f64,
+    /// `[stem]` of the model, of the job at hand.
+    sensitivities: Vec<f32>,
     /// The job that would continue the stream: epoch and index.
     next: Option<(u64, i64)>,
     /// Jobs whose stems are not used after a gap, and how many of them are left.
@@ -48,6 +54,7 @@ pub(crate) struct WorkerLane {
     /// No job comes before that in real time. In bursts one may, but then the audio thread waits, and wakes us.
     next_job_ns: i64,
     is_settled: bool,
+    publishes_spectra: bool,
 }
 
 impl WorkerLane {
@@ -58,6 +65,7 @@ impl WorkerLane {
             ends,
             stream,
             model_stems,
+            sensitivities: vec![0.0; stem_map.len()],
             stem_map,
             sample_rate_hz,
             next: None,
@@ -66,6 +74,7 @@ impl WorkerLane {
             last_job_ns: now_ns(),
             next_job_ns: 0,
             is_settled: false,
+            publishes_spectra: false,
         }
     }
 
@@ -83,14 +92,27 @@ impl WorkerLane {
         self.ends.jobs.peek().ok().map(|job| job.due_ns)
     }
 
-    /// How soon the rings must be looked at again; None while its plugin is not activated.
+    /// How soon the rings must be looked at again; None while the host does not play its plugin.
     pub fn look_again_ns(&self, now_ns: i64, busy_look_ns: i64) -> Option<i64> {
-        if !self.ends.shared.is_active.load(Ordering::Acquire) {
+        let WorkerEnds { shared, slack_ns, start_slack_ns, .. } = &self.ends;
+        if !shared.activity.is_playing() {
             return None;
         }
-        let is_quiet = self.is_settled || now_ns - self.last_job_ns > QUIET_AFTER_NS;
-        let quiet_look_ns = (self.ends.slack_ns / 4).clamp(QUIET_LOOK_NS.0, QUIET_LOOK_NS.1);
-        Some(if is_quiet { quiet_look_ns } else { (self.next_job_ns - now_ns).clamp(busy_look_ns, quiet_look_ns) })
+        let until_next_ns = (self.next_job_ns - now_ns).max(0);
+        // Half of the time that a job has is left, whatever the host does; where sound flows, three quarters.
+        let (half_ns, quarter_ns) = ((slack_ns / 2).min(MAX_QUIET_LOOK_NS), (slack_ns / 4).min(MAX_LOOK_NS));
+        let look_ns = if shared.is_fresh.load(Ordering::Relaxed) {
+            // The host has not begun, and when it does, nothing is needed before the latency is over.
+            (start_slack_ns / 4).clamp(half_ns, MAX_QUIET_LOOK_NS)
+        } else if now_ns - self.last_job_ns > QUIET_AFTER_NS {
+            // It has paused, and may go on with the last sample of a job.
+            half_ns
+        } else if self.is_settled {
+            (until_next_ns + quarter_ns).min(half_ns)
+        } else {
+            until_next_ns.min(quarter_ns)
+        };
+        Some(look_ns.max(busy_look_ns))
     }
 
     /// Computes the oldest waiting job.
@@ -104,9 +126,15 @@ impl WorkerLane {
         obey_test_hooks(&shared);
         job.has_stems = false;
         if shared.is_wanted(job.epoch, self.stream.schedule().stems_end(job.idx)) {
+            if !self.publishes_spectra
+                && let Some(feed) = shared.spectra.get()
+            {
+                self.publishes_spectra = true;
+                self.stream.publish_spectra(feed.clone(), job.idx);
+            }
             if self.next != Some((job.epoch, job.idx)) {
                 self.stream.restart(job.idx);
-                let is_start = job.idx == 0 && !(job.epoch == 0 && self.ends.begins_in_music);
+                let is_start = job.idx == 0 && !job.begins_in_music;
                 self.preroll_left = if is_start { 0 } else { self.preroll };
             }
             self.separate(&mut job)?;
@@ -123,6 +151,10 @@ impl WorkerLane {
 
     /// The model's stems into the plugin's four. Buffers change places rather than being copied.
     fn separate(&mut self, job: &mut Job) -> Result<(), SeparatorError> {
+        for (sensitivity, &slot) in self.sensitivities.iter_mut().zip(&self.stem_map) {
+            *sensitivity = job.sensitivities[slot];
+        }
+        self.stream.set_sensitivities(&self.sensitivities);
         self.stream.process_job(&mut job.mix, &mut self.model_stems)?;
         self.is_settled = self.stream.is_settled();
         let mut is_filled = [false; 4];

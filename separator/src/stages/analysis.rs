@@ -17,7 +17,7 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// An analysis that has heard only silence. Give the same timing to the synthesis.
+    /// An analysis in its initial state: silence before the first hop. Give the same timing to the synthesis.
     ///
     /// # Realtime
     /// Not safe: allocates.
@@ -46,7 +46,7 @@ impl Analysis {
         self.plan.delay_samples(self.timing).div_ceil(self.plan.hop_len())
     }
 
-    /// Forgets what it has heard.
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Safe.

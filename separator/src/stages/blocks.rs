@@ -1,14 +1,14 @@
-//! Networks that take many slices at once, for models that are for files: slices wait until a block is full, and what
-//! the network says of it is handed out slice by slice.
+//! Networks that take many slices at once, for models that are for files: slices wait until a block is full, and then
+//! the network's output is handed out slice by slice.
 //!
-//! With B slices to a block and L slices of silence that count as heard before the first, slice n of the stream is
+//! With B slices to a block and L slices of silence in front of the first, slice n of the stream is
 //! number `(n + L) mod B` of its block. The first slice of a block waits for all others, so what is handed out always
 //! belongs to the slice that came B - 1 slices ago: a constant delay.
 
 use super::Masker;
 use crate::{NetworkState, SeparatorError};
 
-/// The block that is being filled, and what the network says of the one before: both lie in the network's own tensors.
+/// The block that is being filled, and the output for the previous one: both lie in the network's own tensors.
 pub(crate) struct Blocks {
     state: NetworkState,
     num_slices: usize,

@@ -1,10 +1,10 @@
-//! From the mix's coefficients and what the network says of them to coefficients of every stem.
+//! From the mix's coefficients and the network's output to coefficients of every stem.
 
 use super::{Slice, Wiener};
 use models::{Manifest, OutputKind};
 use slicqt::{Complex, Plan};
 
-/// Masks beyond this belong to a network that went astray. With [`MAX_COEF`] it keeps all arithmetic finite.
+/// Masks beyond this mean that the network has diverged. With [`MAX_COEF`] it keeps all arithmetic finite.
 const MAX_MASK: f32 = 1e6;
 /// The same for coefficients: samples are at most 1e6, slices at most 4e6 samples long.
 const MAX_COEF: f32 = 1e13;
@@ -14,22 +14,22 @@ pub(crate) trait Estimator: Send {
     /// By how many slices estimates lag behind what is pushed.
     fn delay_slices(&self) -> usize;
 
-    /// One step of time: a slice, or none before the first one that the network has an answer to, and after the last.
+    /// One step of time: a slice, or none before the network's first output and after its last.
     fn push(&mut self, slice: Option<Slice>);
 
     /// The estimate, `[coef]`, that is due after `slice` was pushed.
     fn estimate_into(&self, slice: Option<Slice>, stem_idx: usize, channel: usize, coefs: &mut [Complex<f32>]);
 
-    /// The stream has so many slices.
+    /// The stream ends after this many slices.
     fn end(&mut self, num_slices: usize);
 
-    /// Whether it still needs what the network says.
+    /// Whether it still needs the network's output.
     fn needs_more(&self) -> bool;
 
     /// Whether it remembers anything of earlier slices.
     fn has_memory(&self) -> bool;
 
-    /// Forgets the past.
+    /// Back to the initial state.
     fn reset(&mut self);
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn estimator_of(manifest: &Manifest, plan: &Plan) -> Box<dyn Estimato
     }
 }
 
-/// Whether a network's output can be used: a network that went astray would stay there.
+/// Whether a network's output can be used: a recurrent network that has diverged does not recover by itself.
 pub(crate) fn is_usable(kind: OutputKind, output: &[f32]) -> bool {
     let max = match kind {
         OutputKind::Mask | OutputKind::ComplexMask => MAX_MASK,
@@ -52,14 +52,14 @@ pub(crate) fn is_usable(kind: OutputKind, output: &[f32]) -> bool {
     num_usable as usize == output.len()
 }
 
-/// Masks times coefficients, or coefficients as they are; what the stems lack to the mix is shared out equally.
+/// Masks times coefficients, or coefficients as they are; the residual (mix minus stems) is split equally between the stems.
 pub struct Masking {
     kind: OutputKind,
     num_stems: usize,
     num_coefs: usize,
     /// `[plane][coef]`, what is added to every stem's planes: a part of the mask, or of the coefficient.
     shares: Vec<f32>,
-    /// Coefficients of a silent slice are 0, whatever the network says.
+    /// Coefficients of a silent slice are 0, whatever the network's output is.
     is_silent: bool,
 }
 
@@ -72,7 +72,7 @@ impl Masking {
         Masking { kind, num_stems, num_coefs, shares: vec![0.0; 2 * kind.num_planes() * num_coefs], is_silent: false }
     }
 
-    /// Measures what all stems of a slice lack to the mix. Before its estimates.
+    /// Measures the residual of a slice. Call it before the slice's estimates.
     ///
     /// # Panics
     /// If a length does not fit.

@@ -1,4 +1,4 @@
-//! What the network says of the stems, slice by slice.
+//! The network as a stage, slice by slice.
 
 use super::blocks::Blocks;
 use crate::{Graph, NetworkState, SeparatorError};
@@ -27,7 +27,7 @@ pub(crate) trait Masker: Send {
     /// The input has ended.
     fn end(&mut self);
 
-    /// Forgets the past.
+    /// Back to the initial state.
     fn reset(&mut self);
 }
 

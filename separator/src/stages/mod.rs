@@ -4,8 +4,9 @@
 //! |---|---|---|---|
 //! | [`Analysis`] | a hop of the mix | the coefficients of a slice | nothing |
 //! | [`Planes`] | coefficients | what the network sees of them | nothing |
-//! | masker | planes | what the network says of each stem | its look-ahead, or a block of slices |
-//! | estimator: [`Masking`], [`Wiener`] | coefficients, the network's output | coefficients of every stem | nothing, or a window |
+//! | masker | planes | the network's output for each stem | its look-ahead, or a block of slices |
+//! | estimator: [`Masking`], [`Wiener`] | coefficients, network output | coefficients of every stem | nothing, or a window |
+//! | sensitivity | coefficients of every stem | the same, sharper or softer | nothing |
 //! | [`Synthesis`] | coefficients of every stem, the mix | a hop of every stem | what slices overlap |
 //!
 //! All but the masker work without a graph, so that a trainer computes with them what the engine will compute:
@@ -42,6 +43,7 @@ mod analysis;
 mod blocks;
 mod estimator;
 mod masker;
+mod sensitivity;
 mod synthesis;
 mod wiener;
 
@@ -49,12 +51,13 @@ pub use analysis::{Analysis, Planes};
 pub use estimator::Masking;
 pub(crate) use estimator::{Estimator, estimator_of, is_usable};
 pub(crate) use masker::{Masker, masker_of};
+pub(crate) use sensitivity::Sensitivity;
 pub use synthesis::{Estimate, Synthesis};
 pub use wiener::Wiener;
 
 use slicqt::Complex;
 
-/// A slice of the mix, and what the network says of it.
+/// A slice of the mix, and the network's output for it.
 #[derive(Clone, Copy)]
 pub struct Slice<'a> {
     /// `[channel][coef]`

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 /// Writes the coefficients of a stem and channel, `[coef]`: `estimate(stem, channel, coefs)`.
 pub type Estimate<'a> = dyn FnMut(usize, usize, &mut [Complex<f32>]) + 'a;
 
-/// Transforms back and adds up the slices of all stems but the last, which is the mix less the others: so the stems sum
+/// Transforms back and adds up the slices of all stems but the last, which is the mix minus the others: so the stems sum
 /// to the mix, whatever the transform's rounding is.
 pub struct Synthesis {
     plan: Arc<Plan>,
@@ -25,7 +25,7 @@ pub struct Synthesis {
 }
 
 impl Synthesis {
-    /// A synthesis that has heard only silence, of estimates that lag `late_slices` behind the mix. Timing is that of
+    /// A synthesis in its initial state, of estimates that lag `late_slices` behind the mix. Timing is that of
     /// the analysis.
     ///
     /// # Realtime
@@ -87,7 +87,12 @@ impl Synthesis {
         }
     }
 
-    /// Forgets what it has heard.
+    /// Lends out its buffer of coefficients, which holds nothing from hop to hop.
+    pub(crate) fn with_scratch(&mut self, use_it: impl FnOnce(&mut [Complex<f32>])) {
+        use_it(&mut self.coefs);
+    }
+
+    /// Back to the initial state.
     ///
     /// # Realtime
     /// Safe.

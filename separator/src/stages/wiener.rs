@@ -59,7 +59,7 @@ struct BucketStatistics {
     first_complete: usize,
 }
 
-/// What a window knows of its stems: sums at first, then `R`.
+/// A window's statistics of its stems: sums at first, then `R`.
 #[derive(Clone)]
 struct Window {
     /// `max |c|^2`

@@ -30,7 +30,7 @@ pub struct TestModel {
     pub stems: Vec<String>,
     /// The mask of each stem, everywhere.
     pub masks: Vec<f32>,
-    /// If set, the masks rise from 0 over so many hops: a network with a memory.
+    /// If set, the masks rise from 0 over this many hops: a network with a state.
     pub fade_in_hops: Option<usize>,
     /// If set, ONNX Runtime fails as soon as a magnitude reaches this: a network that breaks while the music plays.
     pub fails_from: Option<f32>,
@@ -42,9 +42,9 @@ pub struct TestModel {
     /// If set, it is for files and takes so many slices at once, the first block with so many of silence in front: slices
     /// and lead. Unless it listens, the masks rise within each block, from 1 / slices of the above to all of it.
     pub blocks: Option<(usize, usize)>,
-    /// If set, it is for files, with a Wiener filter over windows of so many frames.
+    /// If set, it is for files, with a Wiener filter over windows of this many frames.
     pub wiener_window_frames: Option<usize>,
-    /// What it wants to see.
+    /// Its input channels.
     pub channels: Vec<Channel>,
     /// Magnitudes, or complex coefficients.
     pub input_kind: InputKind,
@@ -78,7 +78,7 @@ impl TestModel {
         }
     }
 
-    /// The same with so many stems, named `stem-1` and so on, and masks of 1/2, 1/4, 1/8, ...
+    /// The same with this many stems, named `stem-1` and so on, and masks of 1/2, 1/4, 1/8, ...
     #[must_use]
     pub fn with_num_stems(self, num_stems: usize) -> Self {
         TestModel {

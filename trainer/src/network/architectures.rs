@@ -40,7 +40,7 @@ pub struct Architecture {
 /// Which network, with what settings: stored in checkpoints, and written `NAME[:KEY=VALUE,...]` on command lines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
-    /// Name of the architecture. Checkpoints from when there was only one do not have it.
+    /// Name of the architecture. Absent from old checkpoints, when `first` was the only one.
     #[serde(default = "first_architecture")]
     pub architecture: String,
     /// Its settings.

@@ -71,7 +71,7 @@ impl Network for Gain {
         ((x * &self.slope + &self.offset).sigmoid(), State::default())
     }
 
-    // Only for what `--loss` cannot say; most networks leave it out.
+    // Override this only for losses that `--loss` cannot express; most networks do not.
     fn penalty(&self) -> Option<(&'static str, Tensor)> {
         Some(("steepness", self.slope.square().mean(Kind::Float) * 1e-3))
     }

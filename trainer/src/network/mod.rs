@@ -15,7 +15,7 @@
 //! ```
 //!
 //! What the tests then check of it, with random weights: that masks of a slice do not move when a slice further ahead
-//! than [`Network::look_ahead`] changes, and do when that slice changes (so the figure that hosts compensate is the
+//! than [`Network::look_ahead`] changes, and do change when that slice changes (so the latency reported to hosts is the
 //! true one); that slices in two calls with the state handed on give what one call gives; that the state matters if
 //! there is one; that the written graph, slice by slice through the engine that ships, gives the masks of `forward`
 //! within 1e-4; that every trained weight gets a gradient.

@@ -1,10 +1,9 @@
 //! Line plots as PNG.
 
-use anyhow::{Context, Result, anyhow};
-use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
+use anyhow::Result;
+use pictures::plotters::prelude::*;
+use pictures::{Area, Canvas, Drawn, FONT};
 use std::path::Path;
-use std::sync::Once;
 
 const WIDTH: u32 = 900;
 const HEIGHT: u32 = 480;
@@ -47,33 +46,19 @@ impl Plot<'_> {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut pixels = vec![255u8; (WIDTH * HEIGHT * 3) as usize];
-        {
-            let root = BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT)).into_drawing_area();
-            self.draw(&root).map_err(|error| anyhow!("cannot draw {}: {error}", path.display()))?;
-            root.present().map_err(|error| anyhow!("cannot draw {}: {error}", path.display()))?;
-        }
-        let picture = image::RgbImage::from_raw(WIDTH, HEIGHT, pixels).expect("three bytes for every pixel");
-        let part = path.with_extension("part");
-        picture
-            .save_with_format(&part, image::ImageFormat::Png)
-            .with_context(|| format!("cannot write {}", part.display()))?;
-        std::fs::rename(&part, path).with_context(|| format!("cannot rename to {}", path.display()))
+        let mut canvas = Canvas::new(WIDTH as usize, HEIGHT as usize);
+        canvas.draw(|area| self.draw(area))?;
+        canvas.write_png(path)
     }
 
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, plotters::coord::Shift>) -> Result<()>
-    where
-        B::ErrorType: 'static,
-    {
-        load_font();
-        root.fill(&WHITE)?;
+    fn draw(&self, root: &Area) -> Drawn<()> {
         let points = || self.curves.iter().flat_map(|curve| &curve.points).filter(|(x, y)| (x + y).is_finite());
         let is_log = self.log_y && points().all(|(_, y)| *y > 0.0);
         let height = |y: f64| if is_log { y.log10() } else { y };
         let (mut x_range, y_range) = (range(points().map(|p| p.0)), range(points().map(|p| height(p.1))));
         x_range.end += 0.22 * (x_range.end - x_range.start); // room for the legend
         let mut chart = ChartBuilder::on(root)
-            .caption(self.title, ("sans-serif", 22))
+            .caption(self.title, (FONT, 22))
             .margin(12)
             .x_label_area_size(44)
             .y_label_area_size(64)
@@ -82,8 +67,8 @@ impl Plot<'_> {
             .configure_mesh()
             .x_desc(self.x)
             .y_desc(self.y)
-            .label_style(("sans-serif", 15))
-            .axis_desc_style(("sans-serif", 16))
+            .label_style((FONT, 15))
+            .axis_desc_style((FONT, 16))
             .light_line_style(WHITE)
             .y_label_formatter(&|y| label(if is_log { 10f64.powf(*y) } else { *y }))
             .x_label_formatter(&|x| label(*x))
@@ -101,7 +86,7 @@ impl Plot<'_> {
             .configure_series_labels()
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 16))
+            .label_font((FONT, 16))
             .position(SeriesLabelPosition::UpperRight)
             .draw()?;
         Ok(())
@@ -126,14 +111,6 @@ fn label(value: f64) -> String {
         size if size < 100.0 && value.fract() != 0.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
-}
-
-/// The pictures look alike on every machine, fonts or none.
-fn load_font() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
-    });
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 use num_complex::Complex;
-use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
+use pictures::level_color;
 use slicqt::{Design, Plan, forward_whole};
 
 /// Rows of the picture.
@@ -35,7 +35,6 @@ pub fn picture(sound: &[Vec<f32>; 2]) -> RgbImage {
     let loudest = levels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
         let share = 1.0 + (levels[(y * WIDTH + x) as usize] - loudest) / RANGE_DB;
-        let colour = ViridisRGB.get_color(share.clamp(0.0, 1.0));
-        Rgb([colour.0, colour.1, colour.2])
+        Rgb(level_color(f64::from(share)))
     })
 }

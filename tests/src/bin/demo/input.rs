@@ -1,10 +1,9 @@
-//! The song that is played: a file, a folder of stems, or music composed on the spot.
+//! The song that is played: a file, or a folder of stems.
 
 use anyhow::{Context, Result};
 use audio::{StemFolder, StemReader, read_all};
 use std::path::Path;
 use tests::signal::{Stereo, silence};
-use tests::song;
 
 /// Samples read at once.
 const READ_LEN: usize = 1 << 16;
@@ -22,13 +21,6 @@ pub struct Input {
 }
 
 impl Input {
-    /// The song of `tests::song`.
-    pub fn compose() -> Input {
-        let song = song::compose(44_100);
-        let mix = song.mix();
-        Input { name: "composed".into(), sample_rate_hz: song.sample_rate_hz, mix, stems: Some(song.stems) }
-    }
-
     /// Reads an audio file or a folder of stems.
     pub fn open(path: &Path) -> Result<Input> {
         let name = path.display().to_string();
@@ -44,8 +36,7 @@ impl Input {
                 channel.extend_from_slice(samples);
             }
         }
-        let song = song::Song { sample_rate_hz: reader.sample_rate_hz(), stems };
-        Ok(Input { name, sample_rate_hz: song.sample_rate_hz, mix: song.mix(), stems: Some(song.stems) })
+        Ok(Input { name, sample_rate_hz: reader.sample_rate_hz(), mix: sum(&stems), stems: Some(stems) })
     }
 
     /// Length of the song.
@@ -58,4 +49,14 @@ impl Input {
         let [left, right] = silence(num_samples);
         [[&self.mix[0][..], &left].concat(), [&self.mix[1][..], &right].concat()]
     }
+}
+
+fn sum(stems: &[Stereo; 4]) -> Stereo {
+    let mut mix = stems[0].clone();
+    for stem in &stems[1..] {
+        for (mix, samples) in mix.iter_mut().flatten().zip(stem.iter().flatten()) {
+            *mix += samples;
+        }
+    }
+    mix
 }

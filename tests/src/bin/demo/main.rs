@@ -14,20 +14,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tests::host::{Automation, Library, Plugin, Processor, UNBRAID, UNBRAID_MULTI_OUT};
 use tests::measure::{best_delay, first_difference, power_db};
+use tests::places;
 use tests::signal::{Stereo, impulse};
-use tests::{places, song};
 
 /// Samples in a block, as many hosts have it.
 const BLOCK_LEN: usize = 512;
 
 fn main() -> Result<()> {
-    let input = match std::env::args_os().nth(1) {
-        Some(path) => Input::open(&PathBuf::from(path))?,
-        None => {
-            println!("Composing half a minute of music ...");
-            Input::compose()
-        }
-    };
+    let song = std::env::args_os().nth(1).map(PathBuf::from);
+    let input = Input::open(song.as_deref().unwrap_or(&places::demo_song()))?;
     let out_dir = places::target().join("demo");
     std::fs::create_dir_all(&out_dir).with_context(|| format!("could not create {}", out_dir.display()))?;
     let clap = places::clap();
@@ -64,7 +59,7 @@ fn main() -> Result<()> {
     writeln!(report, "drop-outs           {}", live.num_dropouts)?;
     writeln!(report, "longest process()   {:.3} ms of {:.3} ms", live.longest_ms, live.block_ms)?;
 
-    for (stem_idx, (name, stem)) in song::STEMS.iter().zip(&stems).enumerate() {
+    for (stem_idx, (name, stem)) in base::STEMS.iter().zip(&stems).enumerate() {
         write!(report, "{name:<20}{:>6.1} dB", power_db(stem))?;
         if let Some(truth) = &input.stems {
             let [left, right] = &truth[stem_idx];
@@ -77,18 +72,20 @@ fn main() -> Result<()> {
     }
 
     println!("Writing {} ...", out_dir.display());
-    let names = [&["mix", "without_vocals"][..], &song::STEMS].concat();
+    let names = [&["mix", "without_vocals"][..], &base::STEMS].concat();
     let sounds = [&[&input.mix, &without_vocals][..], &stems.each_ref()].concat();
     for (name, sound) in names.iter().zip(&sounds) {
         write_wav(&out_dir.join(format!("{name}.wav")), rate, sound)?;
     }
-    let panels: Vec<_> = names.iter().zip(&sounds).map(|(title, sound)| Panel { title, sound }).collect();
-    let picture = spectrogram::draw(&panels, f64::from(rate));
-    let path = out_dir.join("spectrograms.png");
-    picture.save(&path).with_context(|| format!("could not write {}", path.display()))?;
+    let titles = [&["before: the song", "after: without its vocals"][..], &base::STEMS].concat();
+    let panels: Vec<_> = titles.iter().zip(&sounds).map(|(title, sound)| Panel { title, sound }).collect();
+    spectrogram::draw(&panels, f64::from(rate))?.write_png(&out_dir.join("spectrograms.png"))?;
     let path = out_dir.join("report.txt");
     std::fs::write(&path, &report).with_context(|| format!("could not write {}", path.display()))?;
     println!("\n{report}");
+    let program = places::program();
+    println!("Listen to mix.wav and without_vocals.wav there, and look at spectrograms.png. Next, a song of yours:");
+    println!("\n    {} separate SONG\n", program.strip_prefix(places::root()).unwrap_or(&program).display());
     Ok(())
 }
 

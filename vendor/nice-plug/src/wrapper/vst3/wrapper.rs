@@ -1064,6 +1064,10 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         // UNBRAID: new. What no block has brought is applied now.
         if !state {
             self.inner.apply_pending_params();
+            // UNBRAID: new, as the CLAP wrapper does. Not waited for: the host may still be in `process()`.
+            if let Some(mut plugin) = self.inner.plugin.try_lock() {
+                process_wrapper(|| plugin.stop_processing());
+            }
         }
 
         // This function is also used to reset buffers on the plugin, so we should do the same
