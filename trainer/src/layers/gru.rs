@@ -175,16 +175,78 @@ impl Step for StepForward<'_> {
             let (z, kept) = kept.split_at_mut(len);
             let (n, kept_s) = kept.split_at_mut(len);
             let y = &mut y[self.out_offset..][..len];
-            for i in 0..len {
-                r[i] = sigmoid(a_r[i] + s_r[i]);
-                z[i] = sigmoid(a_z[i] + s_z[i]);
-                n[i] = tanh(a_n[i] + r[i] * s_n[i]);
-                kept_s[i] = s_n[i];
-                state[i] = n[i] + z[i] * (state[i] - n[i]);
-                y[i] = state[i];
+            let mut start = 0;
+            while start < len {
+                let inputs = [a_r, a_z, a_n, s_r, s_z, s_n, &*state];
+                if start + WIDTH <= len {
+                    let [new_r, new_z, new_n, new_s, new_h] = forward_block::<WIDTH>(inputs, start);
+                    store(&mut [r, z, n, kept_s, state], [new_r, new_z, new_n, new_s, new_h], start);
+                    y[start..start + WIDTH].copy_from_slice(&new_h);
+                    start += WIDTH;
+                } else {
+                    let [new_r, new_z, new_n, new_s, new_h] = forward_block::<1>(inputs, start);
+                    store(&mut [r, z, n, kept_s, state], [new_r, new_z, new_n, new_s, new_h], start);
+                    y[start] = new_h[0];
+                    start += 1;
+                }
             }
         }
     }
+}
+
+/// Numbers that are computed side by side. The compiler makes vectors of loops over arrays of a fixed length, and not of the
+/// same loops over slices.
+const WIDTH: usize = 16;
+
+#[inline(always)]
+fn load<const L: usize>(values: &[f32], start: usize) -> [f32; L] {
+    let mut block = [0.0; L];
+    block.copy_from_slice(&values[start..start + L]);
+    block
+}
+
+#[inline(always)]
+fn store<const L: usize, const N: usize>(values: &mut [&mut [f32]; N], blocks: [[f32; L]; N], start: usize) {
+    for (values, block) in values.iter_mut().zip(&blocks) {
+        values[start..start + L].copy_from_slice(block);
+    }
+}
+
+/// `r z n s_n h` of `a_r a_z a_n s_r s_z s_n h`.
+#[inline(always)]
+fn forward_block<const L: usize>(inputs: [&[f32]; 7], start: usize) -> [[f32; L]; 5] {
+    let [a_r, a_z, a_n, s_r, s_z, s_n, h]: [[f32; L]; 7] = inputs.map(|values| load(values, start));
+    let (mut r, mut z, mut n, mut new) = ([0.0; L], [0.0; L], [0.0; L], [0.0; L]);
+    for i in 0..L {
+        r[i] = sigmoid(a_r[i] + s_r[i]);
+    }
+    for i in 0..L {
+        z[i] = sigmoid(a_z[i] + s_z[i]);
+    }
+    for i in 0..L {
+        n[i] = tanh(a_n[i] + r[i] * s_n[i]);
+    }
+    for i in 0..L {
+        new[i] = n[i] + z[i] * (h[i] - n[i]);
+    }
+    [r, z, n, s_n, new]
+}
+
+/// What comes from later and goes on to before, and the gradients by `a_r a_z a_n s_n`, of `r z n s_n h` and those by `h'`
+/// from outside and from later.
+#[inline(always)]
+fn backward_block<const L: usize>(inputs: [&[f32]; 7], start: usize) -> [[f32; L]; 5] {
+    let [r, z, n, s_n, before, gradient, carried]: [[f32; L]; 7] = inputs.map(|values| load(values, start));
+    let (mut d_r, mut d_z, mut d_n, mut d_s, mut on) = ([0.0; L], [0.0; L], [0.0; L], [0.0; L], [0.0; L]);
+    for i in 0..L {
+        let by_h = gradient[i] + carried[i];
+        d_n[i] = by_h * (1.0 - z[i]) * (1.0 - n[i] * n[i]);
+        d_z[i] = by_h * (before[i] - n[i]) * z[i] * (1.0 - z[i]);
+        d_r[i] = d_n[i] * s_n[i] * r[i] * (1.0 - r[i]);
+        d_s[i] = d_n[i] * r[i];
+        on[i] = by_h * z[i];
+    }
+    [on, d_r, d_z, d_n, d_s]
 }
 
 /// One step back, all rows; `carried` is what comes from the steps that are later in its direction, and, still without the
@@ -219,18 +281,20 @@ impl Step for StepBackward<'_> {
             let (by_z, by_n) = by.split_at_mut(len);
             let (state_r, state) = by_state.split_at_mut(len);
             let (state_z, state_n) = state.split_at_mut(len);
-            for i in 0..len {
-                let by_h = gradient[i] + carried[i];
-                let d_n = by_h * (1.0 - z[i]) * (1.0 - n[i] * n[i]);
-                let d_z = by_h * (before[i] - n[i]) * z[i] * (1.0 - z[i]);
-                let d_r = d_n * s_n[i] * r[i] * (1.0 - r[i]);
-                by_r[i] = d_r;
-                by_z[i] = d_z;
-                by_n[i] = d_n;
-                state_r[i] = d_r;
-                state_z[i] = d_z;
-                state_n[i] = d_n * r[i];
-                carried[i] = by_h * z[i];
+            let mut start = 0;
+            while start < len {
+                let inputs = [r, z, n, s_n, before, gradient, &*carried];
+                if start + WIDTH <= len {
+                    let [on, d_r, d_z, d_n, d_s] = backward_block::<WIDTH>(inputs, start);
+                    store(&mut [carried, by_r, by_z, by_n], [on, d_r, d_z, d_n], start);
+                    store(&mut [state_r, state_z, state_n], [d_r, d_z, d_s], start);
+                    start += WIDTH;
+                } else {
+                    let [on, d_r, d_z, d_n, d_s] = backward_block::<1>(inputs, start);
+                    store(&mut [carried, by_r, by_z, by_n], [on, d_r, d_z, d_n], start);
+                    store(&mut [state_r, state_z, state_n], [d_r, d_z, d_s], start);
+                    start += 1;
+                }
             }
         }
     }
