@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{AudioError, StemReader};
 
 /// The stems a song is made of, in the order used everywhere.
-pub const STEM_NAMES: [&str; 4] = ["vocals", "drums", "bass", "other"];
+pub const STEM_NAMES: [&str; 4] = base::STEMS;
 
 const EXTENSIONS: [&str; 3] = ["wav", "flac", "ogg"];
 

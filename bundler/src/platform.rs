@@ -38,6 +38,14 @@ impl Platform {
         if matches!(self, Platform::Windows(_)) { "unbraid.exe" } else { "unbraid" }
     }
 
+    /// What `unbraid play` starts, and the plugin without a host.
+    pub(crate) fn player_programs(self) -> [&'static str; 2] {
+        match self {
+            Platform::Windows(_) => ["unbraid-play.exe", "unbraid-standalone.exe"],
+            _ => ["unbraid-play", "unbraid-standalone"],
+        }
+    }
+
     /// ONNX Runtime, as the `separator` looks for it.
     pub(crate) fn runtime_library(self) -> &'static str {
         match self {

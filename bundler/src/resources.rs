@@ -14,14 +14,20 @@ use std::{
 const CARD_FILE: &str = "CARD.md";
 
 /// ONNX Runtime, models and licences, found and checked.
-pub(crate) struct Resources {
+pub(crate) struct Resources<'a> {
     pub platform: Platform,
+    dependencies: &'a str,
     runtime_library: PathBuf,
     models: Vec<Model>,
 }
 
-impl Resources {
-    pub fn find(platform: Platform, runtime_library: &Path, models_dir: &Path) -> Result<Self, BundleError> {
+impl<'a> Resources<'a> {
+    pub fn find(
+        platform: Platform,
+        runtime_library: &Path,
+        models_dir: &Path,
+        dependencies: &'a str,
+    ) -> Result<Self, BundleError> {
         if !runtime_library.is_file() {
             return Err(BundleError::NoRuntime { path: runtime_library.to_owned() });
         }
@@ -39,7 +45,7 @@ impl Resources {
         }
         model_dirs.sort();
         let models = model_dirs.iter().map(|dir| Model::load(dir)).collect::<Result<_, _>>()?;
-        Ok(Resources { platform, runtime_library: runtime_library.to_owned(), models })
+        Ok(Resources { platform, dependencies, runtime_library: runtime_library.to_owned(), models })
     }
 
     /// Copies all of it below `prefix`, a path in `folder`.
@@ -59,6 +65,7 @@ impl Resources {
         for (name, text) in TEXTS {
             folder.write(&at(&format!("licences/{name}")), text)?;
         }
+        folder.write(&at("licences/DEPENDENCIES.txt"), self.dependencies)?;
         for (name, name_in_bundle) in RUNTIME_TEXTS {
             let from = self.runtime_library.with_file_name(name);
             if from.is_file() {

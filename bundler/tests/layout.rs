@@ -1,6 +1,6 @@
 //! The folders that hosts and the plugin expect, from stand-ins for what was built.
 
-use bundler::{BundleError, Bundles, Platform, bundle_for};
+use bundler::{BundleError, Bundles, Platform, PluginFolders, bundle_for, install};
 use models::{ModelError, sha256_file};
 use std::{
     fs,
@@ -9,7 +9,8 @@ use std::{
 use tempfile::TempDir;
 
 const LINUX: Platform = Platform::Linux("x86_64");
-const LICENCES: [&str; 6] = [
+const LICENCES: [&str; 7] = [
+    "DEPENDENCIES.txt",
     "LICENSE",
     "LICENSE-APACHE",
     "LICENSE-MIT",
@@ -32,6 +33,10 @@ impl Ingredients {
             ("release/unbraid_plugin.dll", "plugin for Windows"),
             ("release/unbraid", "program"),
             ("release/unbraid.exe", "program for Windows"),
+            ("release/unbraid-play", "player"),
+            ("release/unbraid-standalone", "standalone"),
+            ("release/unbraid-play.exe", "player for Windows"),
+            ("release/unbraid-standalone.exe", "standalone for Windows"),
             ("onnxruntime/libonnxruntime.so.1.31.1", "ONNX Runtime"),
             ("onnxruntime/LICENSE", "of ONNX Runtime"),
             ("onnxruntime/ThirdPartyNotices.txt", "of ONNX Runtime, too"),
@@ -61,7 +66,7 @@ impl Ingredients {
 
     fn bundle(&self, platform: Platform) -> Result<Bundles, BundleError> {
         let library = self.path("onnxruntime/libonnxruntime.so.1.31.1");
-        bundle_for(platform, &self.path("release"), &library, &self.path("models"), &self.path("out"))
+        bundle_for(platform, &self.path("release"), &library, &self.path("models"), "licences", &self.path("out"))
     }
 
     /// All files below `out/`, sorted, without the licences; `resources` are the folders that must have those.
@@ -120,7 +125,7 @@ fn linux() {
     let expected = expected(&[
         ("clap/Unbraid", &["Unbraid.clap", library], "clap/Unbraid"),
         ("vst3/Unbraid.vst3/Contents", &["x86_64-linux/Unbraid.so", "Resources/libunbraid_onnxruntime.so"], resources),
-        ("cli", &["unbraid", library], "cli"),
+        ("cli", &["unbraid", "unbraid-play", "unbraid-standalone", library], "cli"),
     ]);
     assert_eq!(files, expected);
     assert_eq!(fs::read_to_string(&bundles.clap).unwrap(), "plugin for Linux");
@@ -149,7 +154,7 @@ fn macos() {
         expected(&[
             (clap, &bundle_files, &clap_resources),
             (vst3, &bundle_files, &vst3_resources),
-            ("cli", &["unbraid", "libunbraid_onnxruntime.dylib"], "cli"),
+            ("cli", &["unbraid", "unbraid-play", "unbraid-standalone", "libunbraid_onnxruntime.dylib"], "cli"),
         ])
     );
 }
@@ -165,7 +170,7 @@ fn windows() {
         expected(&[
             ("clap/Unbraid", &["Unbraid.clap", library], "clap/Unbraid"),
             (vst3, &["x86_64-win/Unbraid.vst3", "Resources/unbraid_onnxruntime.dll"], resources),
-            ("cli", &["unbraid.exe", library], "cli"),
+            ("cli", &["unbraid.exe", "unbraid-play.exe", "unbraid-standalone.exe", library], "cli"),
         ])
     );
 }
@@ -191,6 +196,7 @@ fn what_is_missing_is_named_and_what_was_there_stays() {
     for (missing, advice) in [
         ("release/libunbraid_plugin.so", "cargo build --release -p plugin"),
         ("release/unbraid", "cargo build --release -p cli"),
+        ("release/unbraid-play", "cargo build --release -p player"),
         ("onnxruntime/libonnxruntime.so.1.31.1", "cargo xtask setup"),
     ] {
         let (path, away) = (ingredients.path(missing), ingredients.path("away"));
@@ -251,3 +257,45 @@ name = "masks"
 shape = [4, 2, 2156]
 [training]
 "#;
+
+#[test]
+fn plugins_go_where_hosts_look_and_replace_what_was_there() {
+    let ingredients = Ingredients::new();
+    for platform in [LINUX, Platform::MacOs, Platform::Windows("x86_64")] {
+        let home = ingredients.path("home");
+        let folders = PluginFolders::of_user(platform, &home, None);
+        let expected = match platform {
+            Platform::Linux(_) => [".clap", ".vst3"],
+            Platform::MacOs => ["Library/Audio/Plug-Ins/CLAP", "Library/Audio/Plug-Ins/VST3"],
+            Platform::Windows(_) => ["AppData/Local/Programs/Common/CLAP", "AppData/Local/Programs/Common/VST3"],
+        };
+        assert_eq!([&folders.clap, &folders.vst3], expected.map(|folder| home.join(folder)).each_ref());
+        ingredients.bundle(platform).unwrap();
+        let old = folders.vst3.join("Unbraid.vst3/Contents/old");
+        fs::create_dir_all(old.parent().unwrap()).unwrap();
+        fs::write(&old, "of an older version").unwrap();
+        let neighbour = folders.vst3.join("Other.vst3");
+        fs::write(&neighbour, "of somebody else").unwrap();
+        let [clap, vst3] = install(platform, &ingredients.path("out"), &folders).unwrap();
+        let all = |root: &Path| {
+            let mut files = Vec::new();
+            collect(root, root, &mut files);
+            files.sort();
+            files
+        };
+        let clap_name = clap.file_name().unwrap();
+        assert_eq!(all(&clap), all(&ingredients.path("out/clap").join(clap_name)));
+        assert_eq!(all(&vst3), all(&ingredients.path("out/vst3/Unbraid.vst3")));
+        assert!(!old.exists() && neighbour.is_file() && !all(&vst3).is_empty());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            if platform == LINUX {
+                let mode = fs::metadata(clap.join("Unbraid.clap")).unwrap().permissions().mode();
+                assert_eq!(mode & 0o111, 0o111);
+            }
+        }
+    }
+    let folders = PluginFolders::of_user(Platform::Windows("x86_64"), Path::new("home"), Some(Path::new("local")));
+    assert_eq!(folders.clap, Path::new("local/Programs/Common/CLAP"));
+}

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
-use base::DEFAULT_MODEL;
+use base::{DEFAULT_MODEL, MODEL_VARIABLE, RUNTIME_VARIABLE};
 use models::Model;
-use separator::{Pipeline, RUNTIME_VARIABLE, Runtime};
+use separator::{Pipeline, Runtime};
 
 /// What to do when only the program is there, as after `cargo install --path cli`.
 const INSTALL: &str =
@@ -23,10 +23,10 @@ pub struct Installation {
 impl Installation {
     /// Loads the model called (or lying at) `model`, else that of `UNBRAID_MODEL`, else the default one.
     pub fn load(model: Option<&str>) -> Result<Installation> {
-        let from_env = env::var("UNBRAID_MODEL").ok().filter(|name| !name.is_empty());
+        let from_env = env::var(MODEL_VARIABLE).ok().filter(|name| !name.is_empty());
         let name = model.or(from_env.as_deref()).unwrap_or(DEFAULT_MODEL);
         let dir = models::locate(name, &model_dirs()).map_err(|error| match (model, &from_env) {
-            (None, Some(_)) => anyhow!("UNBRAID_MODEL: {error}; or unset the variable"),
+            (None, Some(_)) => anyhow!("{MODEL_VARIABLE}: {error}; or unset the variable"),
             (None, None) => anyhow!("{error}. {INSTALL}"),
             _ => error.into(),
         })?;

@@ -9,6 +9,7 @@ mod interruption;
 mod models;
 #[allow(dead_code, reason = "eval and inspect use its parts, the tests the whole")]
 mod oracle;
+mod play;
 mod progress;
 mod report;
 mod separate;
@@ -31,6 +32,8 @@ Examples:
       writes separated/song/vocals.wav, drums.wav, bass.wav and other.wav
   unbraid separate song.mp3 --two-stems vocals --format mp3
       writes the voice, and the song without it, as MP3
+  unbraid play song.mp3
+      plays it; mute, solo and fade the stems, and export what is heard
   unbraid eval --data songs
       prints how close the stems of every song in songs/ come to the true ones
   unbraid inspect song.mp3
@@ -50,6 +53,9 @@ enum Command {
     Eval(eval::Args),
     Inspect(Box<inspect::Args>),
     Models(models::Args),
+    /// Plays a song with the stems' faders, mutes and solos, in a window
+    #[command(disable_help_flag = true)]
+    Play(play::Args),
     /// Prints the completions for a shell
     ///
     /// For example: unbraid completions bash > ~/.local/share/bash-completion/completions/unbraid
@@ -72,6 +78,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Play(args) => play::run(&args),
         Command::Completions { shell } => extras::completions(&mut Args::command(), shell),
         Command::Man { dir } => extras::man_pages(Args::command(), &dir),
     };

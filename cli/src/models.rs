@@ -82,7 +82,7 @@ enum Command {
         #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(PUBLISHED.map(|published| published.name)))]
         name: String,
         /// Another server that has the authors' folders [default: that of the authors]
-        #[arg(long, value_name = "URL", env = "UNBRAID_MODELS_URL")]
+        #[arg(long, value_name = "URL", env = base::MODELS_URL_VARIABLE)]
         url: Option<String>,
         #[command(flatten)]
         place: Place,

@@ -128,11 +128,7 @@ impl Report {
 
 /// Writes scores beside the file and then renames.
 pub fn write_beside(path: &Path, text: &str) -> Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    std::fs::write(&part, text)
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|error| anyhow!("{}: could not write the scores: {error}", path.display()))
+    base::write_whole(path, text).map_err(|error| anyhow!("{}: could not write the scores: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What instances of the shipped model cost at the pace of a sound card: time on the audio thread, share of the
 //! processor, memory, and late hops where the machine is nearly full. Prints the tables of `docs/VALIDATION.md`:
 //!
-//! `cargo bench -p separator --bench costs [-- SECONDS [MODEL]]`: so long plays each row (20). With `--busy` only the last row.
+//! `cargo bench -p separator --bench costs [-- SECONDS [MODEL]]`: so long plays each row (20). With
+//! `--busy` only the last row, with `--silent` only those of instances that nothing is heard of.
 //!
 //! A bench and no test: every figure depends on the machine, and on what else it does.
 
@@ -119,6 +120,9 @@ fn main() {
     let num_cores = thread::available_parallelism().map_or(1, usize::from);
     println!("model {}, {num_cores} cores, {seconds} s a row\n", model.manifest.name);
 
+    if std::env::args().any(|arg| arg == "--silent") {
+        return while_nothing_plays((0..16).map(|_| Instance::start(&model, 512)).collect(), duration);
+    }
     if !is_busy_only {
         audio_thread(&model, duration);
         many_instances(&model, duration, num_cores);
@@ -140,7 +144,6 @@ fn audio_thread(model: &Model, duration: Duration) {
 
 /// Processor time, memory and threads of many instances.
 fn many_instances(model: &Model, duration: Duration, num_cores: usize) {
-    let seconds = duration.as_secs_f64();
     println!("\n| instances, blocks of 512 | cores | late hops |\n|---|---|---|");
     let mut cores = vec![];
     for num in [1, 4] {
@@ -150,7 +153,7 @@ fn many_instances(model: &Model, duration: Duration, num_cores: usize) {
         println!("| {num} playing | {:.3} | {} |", run.cores, run.late_hops);
         cores.push(run.cores);
     }
-    // As many as fill four fifths of the machine, at what each further one costs; all hops fall due together.
+    // As many as fill four fifths of the machine, at what each further one costs.
     let share_of_one = (cores[1] - cores[0]) / 3.0;
     let num = (0.8 * num_cores as f64 / share_of_one).floor().max(1.0) as usize;
     let mut memory = vec![];
@@ -164,28 +167,53 @@ fn many_instances(model: &Model, duration: Duration, num_cores: usize) {
     let threads = num_threads() - num_threads_before;
     let spare = instances.split_off(num);
     play(&mut instances, 512, false, Duration::from_secs(1));
-    let run = play(&mut instances, 512, false, duration.max(Duration::from_secs(60)));
-    println!("| {num} playing (80 %), for 60 s or more | {:.3} | {} |", run.cores, run.late_hops);
+    let minute = duration.max(Duration::from_secs(60));
+    let run = play(&mut instances, 512, false, minute);
+    println!(
+        "| {num} playing (80 %), begun one after the other, for 60 s or more | {:.3} | {} |",
+        run.cores, run.late_hops
+    );
+    // A host that starts all at once makes all hops fall due together.
+    for (share, num) in [(80, num), (50, num * 5 / 8), (40, num / 2)] {
+        let instances = &mut instances[..num.max(1)];
+        instances.iter_mut().for_each(|instance| instance.audio.reset());
+        play(instances, 512, false, Duration::from_secs(1));
+        let run = play(instances, 512, false, minute);
+        println!(
+            "| {num} playing ({share} %), begun at once, for 60 s or more | {:.3} | {} |",
+            run.cores, run.late_hops
+        );
+    }
     instances.extend(spare);
     instances.truncate(16.max(num));
-    let mut all: Vec<Instance> = instances.drain(..16).collect();
+    let all: Vec<Instance> = instances.drain(..16).collect();
     drop(instances);
-    play(&mut all, 512, true, Duration::from_secs(12));
-    let run = play(&mut all, 512, true, duration);
-    println!("| 16 in silence | {:.3} | {} |", run.cores, run.late_hops);
-    let before = processor_time();
-    thread::sleep(duration);
-    println!("| 16 activated, not processing | {:.4} | |", (processor_time() - before) / seconds);
-    all.iter().for_each(|instance| instance.engine.set_active(false));
-    thread::sleep(Duration::from_millis(100));
-    let before = processor_time();
-    thread::sleep(duration);
-    println!("| 16 deactivated | {:.4} | |", (processor_time() - before) / seconds);
-    drop(all);
+    while_nothing_plays(all, duration);
 
     let growth: Vec<f64> = memory.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let mean = growth.iter().sum::<f64>() / growth.len() as f64;
     println!("\nmemory of each further instance: {mean:.1} MB; threads of {} instances: {threads}", memory.len());
+}
+
+/// Instances that nothing is heard of.
+fn while_nothing_plays(mut all: Vec<Instance>, duration: Duration) {
+    let seconds = duration.as_secs_f64();
+    play(&mut all, 512, true, Duration::from_secs(12));
+    let run = play(&mut all, 512, true, duration);
+    println!("| {} in silence | {:.3} | {} |", all.len(), run.cores, run.late_hops);
+    let before = processor_time();
+    thread::sleep(duration);
+    println!("| the same, the host calls no more | {:.4} | |", (processor_time() - before) / seconds);
+    all.iter_mut().for_each(|instance| instance.audio.stop());
+    thread::sleep(Duration::from_millis(100));
+    let before = processor_time();
+    thread::sleep(duration);
+    println!("| the same, the host has stopped | {:.4} | |", (processor_time() - before) / seconds);
+    all.iter().for_each(|instance| instance.engine.set_active(false));
+    thread::sleep(Duration::from_millis(100));
+    let before = processor_time();
+    thread::sleep(duration);
+    println!("| the same, deactivated | {:.4} | |", (processor_time() - before) / seconds);
 }
 
 /// One instance, while another program takes a whole core.

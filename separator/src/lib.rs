@@ -48,7 +48,9 @@ pub use latency::{LatencyPlan, latency_samples};
 pub use pipeline::Pipeline;
 #[doc(hidden)]
 pub use realtime::EndWorker;
-pub use realtime::{AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS};
+pub use realtime::{
+    AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS, stem_map,
+};
 pub use runtime::{RUNTIME_VARIABLE, Runtime, find_runtime, runtime_library_name};
 pub use spectra::{LEVEL_STEP_DB, MIN_LEVEL_DB, NUM_LEVELS, NUM_ROWS, SpectrumColumn, SpectrumFeed, row_frequency_hz};
 pub use stages::Wiener;

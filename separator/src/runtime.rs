@@ -8,8 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Environment variable with the path of the library; goes before every folder.
-pub const RUNTIME_VARIABLE: &str = "UNBRAID_ONNXRUNTIME";
+pub use base::{RUNTIME_VARIABLE, runtime_library_name};
 
 /// ONNX Runtime, loaded. It stays loaded until the process ends.
 pub struct Runtime {
@@ -48,18 +47,6 @@ impl Runtime {
     /// Path of the library that is in use.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-/// File name of the library as Unbraid ships it: a name of our own, because several plugins in one host may each
-/// bring a different `libonnxruntime`.
-pub fn runtime_library_name() -> &'static str {
-    if cfg!(windows) {
-        "unbraid_onnxruntime.dll"
-    } else if cfg!(target_os = "macos") {
-        "libunbraid_onnxruntime.dylib"
-    } else {
-        "libunbraid_onnxruntime.so"
     }
 }
 

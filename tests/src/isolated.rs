@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Points the plugin at a model folder.
-pub const MODEL_VARIABLE: &str = "UNBRAID_MODEL";
+pub use base::MODEL_VARIABLE;
 const CHILD_VARIABLE: &str = "UNBRAID_TEST_CHILD";
 /// Where nice-plug writes the plugin's messages.
 const LOG_VARIABLE: &str = "NICE_LOG";

@@ -264,8 +264,8 @@ fn kill_thread(victim: &Path) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn when_the_workers_are_killed_the_mix_passes() {
-    isolated_with_model("when_the_workers_are_killed_the_mix_passes", &TestModel::identity(), || {
+fn when_the_workers_are_killed_others_take_their_place() {
+    isolated_with_model("when_the_workers_are_killed_others_take_their_place", &TestModel::identity(), || {
         let library = Library::load(&places::clap());
         let mut plugin = Plugin::new(&library, UNBRAID_MULTI_OUT);
         plugin.set_offline(true);
@@ -284,14 +284,11 @@ fn when_the_workers_are_killed_the_mix_passes() {
         let inside = latency..100_000;
         let expected = excerpt(&delayed(&input, latency), inside.clone());
         assert_eq!(first_difference(&expected, &excerpt(&after[0], inside.clone())), None, "the mix passes");
-        let inside = 4 * latency..100_000;
-        let quarter = [0, 1].map(|c| after[0][c][inside.clone()].iter().map(|x| 0.25 * x).collect());
-        for (port_idx, port) in after.iter().enumerate().skip(1) {
-            let stem = excerpt(port, inside.clone());
-            assert!(difference_db(&quarter, &stem) < -100.0, "output {port_idx} is a quarter of the mix");
-        }
-        // To the engine they are late for good: threads that end like this cannot be told from slow ones.
-        the_log_says(&["came late", "let the mix through"]);
+        // A thread that takes the place of another is there in milliseconds, and the host waits, being ahead of the clock.
+        let inside = 60_000..100_000;
+        let [mix, vocals] = [0, 1].map(|port| excerpt(&after[port], inside.clone()));
+        assert!(difference_db(&mix, &vocals) < -100.0, "the vocals are the mix again");
+        the_log_says(&["replaced"]);
         plugin.deactivate(processor);
     });
 }

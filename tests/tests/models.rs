@@ -145,7 +145,7 @@ fn a_project_without_its_model_says_which_and_plays_the_mix() {
         plugin.set_offline(true);
         let mut processor = plugin.activate(RATE, BLOCK_LEN);
         let latency = plugin.latency();
-        wait_for_message("no model 'gone'");
+        wait_for_message("model 'gone' not found");
         let input = noise(latency + 20_000, 1);
         let outputs = processor.render(&input, repeat(BLOCK_LEN), &[]);
         assert_eq!(first_difference(&delayed(&input, latency), &outputs[0]), None);
@@ -166,7 +166,7 @@ fn a_bounce_without_its_model_says_which_and_has_the_one_that_plays() {
         let mut processor = plugin.activate(RATE, BLOCK_LEN);
         let latency = plugin.latency();
         assert_eq!(latency, latency_of("slow"));
-        wait_for_message("Offline renders are made with the model that plays: no model 'gone'");
+        wait_for_message("Offline renders are made with the model that plays: model 'gone' not found");
         let outputs = processor.render(&noise(latency + 40_000, 1), repeat(BLOCK_LEN), &[]);
         assert_eq!(heard(&outputs, latency), [false, true]);
         plugin.deactivate(processor);

@@ -4,7 +4,7 @@
 //! program looks for them ([`models::program_data_dir`]).
 
 use crate::process::{self, cargo, say, step};
-use crate::{onnxruntime, workspace};
+use crate::{licences, onnxruntime, workspace};
 use anyhow::{Context, Result};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,14 @@ pub fn run() -> Result<()> {
     let data_dir = models::program_data_dir().context("no home folder: HOME is not set")?;
     let bin_dir = bin_dir().context("no folder for programs: neither CARGO_HOME nor HOME is set")?;
     let models_dir = workspace::root().join("models");
-    let program = bundler::bundle_program(&workspace::release(), &onnxruntime::library(), &models_dir, &data_dir)
-        .context("could not install")?;
+    let program = bundler::bundle_program(
+        &workspace::release(),
+        &onnxruntime::library(),
+        &models_dir,
+        &licences::text()?,
+        &data_dir,
+    )
+    .context("could not install")?;
     let installed = put_into(&bin_dir, &program)?;
     println!("    {} (its models and ONNX Runtime: {})", installed.display(), data_dir.display());
     if is_on_path(&bin_dir) {

@@ -6,6 +6,7 @@ mod bundle;
 mod demo;
 mod first_model;
 mod install;
+mod licences;
 mod onnxruntime;
 mod process;
 mod python;
@@ -30,8 +31,12 @@ struct Cli {
 enum Command {
     /// Install what building and running need: system packages (Debian, as root) and the ONNX Runtime library
     Setup,
-    /// Build the plugin and the command line program and lay out installable folders in target/bundled
-    Bundle,
+    /// Build the plugin and the programs and lay out installable folders in target/bundled
+    Bundle {
+        /// Also copy the plugins to where hosts look for the user's own
+        #[arg(long)]
+        install: bool,
+    },
     /// Install the command line program, with all that it needs, so that `unbraid` works anywhere
     Install,
     /// Run a song through the bundled CLAP plugin in a headless host; the results lie in target/demo
@@ -87,9 +92,10 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Setup => setup(),
-        Command::Bundle => {
+        Command::Bundle { install } => {
             setup()?;
-            bundle::run()
+            bundle::run()?;
+            if install { bundle::install() } else { Ok(()) }
         }
         Command::Install => {
             setup()?;

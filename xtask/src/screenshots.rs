@@ -8,6 +8,9 @@ use std::fs;
 /// Draws them anew, without a window or a display.
 pub fn run() -> Result<()> {
     fs::create_dir_all(workspace::root().join("docs/pictures"))?;
-    let args = ["test", "--release", "--package", "plugin", "--test", "editor", "pictures", "--", "--nocapture"];
-    process::run(cargo().args(args).env("UNBRAID_WRITE_SCREENSHOTS", "1"))
+    for (package, test) in [("plugin", "editor"), ("player", "window")] {
+        let args = ["test", "--release", "--package", package, "--test", test, "picture", "--", "--nocapture"];
+        process::run(cargo().args(args).env("UNBRAID_WRITE_SCREENSHOTS", "1"))?;
+    }
+    Ok(())
 }

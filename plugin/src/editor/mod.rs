@@ -68,6 +68,8 @@ pub struct View {
     meters_shown: [LevelMeter; NUM_METERS],
     /// What the stems are made of.
     pub spectrogram: Spectrogram,
+    /// Of a song that is played from a file: up to where. None: a stream.
+    pub song_end_s: Option<f64>,
     last_frame_s: Option<f64>,
     /// The name of the track; empty if the host does not tell.
     pub track_name: String,
@@ -97,6 +99,7 @@ impl View {
             is_model_menu_open: false,
             meters_shown: [LevelMeter::default(); NUM_METERS],
             spectrogram: Spectrogram::new(spectra, spectrogram::NUM_COLUMNS),
+            song_end_s: None,
             last_frame_s: None,
             track_name: String::new(),
         }
@@ -114,7 +117,10 @@ impl View {
         let passed_s = self.last_frame_s.map_or(0.0, |last| (now_s - last).clamp(0.0, 10.0));
         self.last_frame_s = Some(now_s);
         self.update_meters(now_s, passed_s);
-        self.spectrogram.follow_stream(passed_s);
+        match self.song_end_s {
+            Some(end_s) => self.spectrogram.follow_song(end_s),
+            None => self.spectrogram.follow_stream(passed_s),
+        }
         let theme = Theme::of(self.settings.is_light);
         theme.apply_to(ui.ctx());
         let status = self.board.get();

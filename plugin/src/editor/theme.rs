@@ -152,8 +152,13 @@ impl Theme {
         Color32::from_rgb(channel(Color32::r), channel(Color32::g), channel(Color32::b))
     }
 
-    /// For egui's own widgets: menus and text fields.
+    /// For egui's own widgets: menus and text fields. Cheap where it has been applied already.
     pub fn apply_to(&self, ctx: &egui::Context) {
+        let applied = egui::Id::new("theme of Unbraid");
+        if ctx.data(|data| data.get_temp::<bool>(applied)) == Some(self.is_dark) {
+            return;
+        }
+        ctx.data_mut(|data| data.insert_temp(applied, self.is_dark));
         let kind = if self.is_dark { egui::Theme::Dark } else { egui::Theme::Light };
         let mut visuals = if self.is_dark { Visuals::dark() } else { Visuals::light() };
         visuals.panel_fill = self.background;

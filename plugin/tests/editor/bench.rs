@@ -92,8 +92,12 @@ pub struct Bench {
 impl Bench {
     /// At this scale; 1 is 100 %.
     pub fn new(scale: f32) -> Self {
-        let params = Arc::new(UnbraidParams::default());
-        let (board, meters) = (Arc::new(StatusBoard::default()), Arc::new(Meters::default()));
+        Bench::with_board(scale, Arc::default())
+    }
+
+    /// The editor of the instance that this is the status of.
+    pub fn with_board(scale: f32, board: Arc<StatusBoard>) -> Self {
+        let (params, meters) = (Arc::new(UnbraidParams::default()), Arc::new(Meters::default()));
         let host = Arc::new(Host { params: params.clone(), heard: Mutex::default() });
         let spectra = Arc::new(SpectrumFeed::default());
         let view = View::new(params.clone(), board.clone(), meters.clone(), spectra.clone(), SettingsFile::default());
@@ -146,6 +150,32 @@ impl Bench {
         let output = self.ctx.run_ui(input, |ui| view.ui(ui));
         self.rasterizer.take_textures(&output);
         self.last = Some(output);
+    }
+
+    /// Everything that is written in the last frame, a line each.
+    pub fn texts(&self) -> String {
+        fn add(shape: &egui::Shape, texts: &mut String) {
+            match shape {
+                egui::Shape::Text(text) => texts.extend([text.galley.text(), "\n"]),
+                egui::Shape::Vec(shapes) => shapes.iter().for_each(|shape| add(shape, texts)),
+                _ => {}
+            }
+        }
+        let mut texts = String::new();
+        let shapes = self.last.iter().flat_map(|output| &output.shapes);
+        shapes.for_each(|clipped| add(&clipped.shape, &mut texts));
+        texts
+    }
+
+    /// Makes triangles of the last frame, as the window does before it draws them; how many.
+    pub fn tessellate(&mut self) -> usize {
+        let output = self.last.take().expect("a frame was drawn");
+        let meshes = self.ctx.tessellate(output.shapes, output.pixels_per_point);
+        let count = |primitive: &egui::epaint::Primitive| match primitive {
+            egui::epaint::Primitive::Mesh(mesh) => mesh.indices.len() / 3,
+            egui::epaint::Primitive::Callback(_) => 0,
+        };
+        meshes.iter().map(|mesh| count(&mesh.primitive)).sum()
     }
 
     /// The last frame as a picture.

@@ -34,7 +34,7 @@ pub use engine::{Engine, EngineConfig, EngineStatus, RuntimeSource};
 #[doc(hidden)]
 pub use pool::EndWorker;
 pub use shared::EngineState;
-pub(crate) use stem_map::stem_map;
+pub use stem_map::stem_map;
 
 /// The stems of [`AudioSide::process_into`], in this order, whatever the order of the model.
-pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
+pub use base::STEMS;

@@ -185,6 +185,11 @@ impl Shared {
             match self.find_job() {
                 Found::Job(lane) => {
                     let Some(_busy) = library::Busy::begin() else { return };
+                    if lane.is_quick() {
+                        // To wake somebody else would take longer.
+                        lock(&self.lanes).extend(run_job(lane));
+                        continue;
+                    }
                     self.hand_over_lookout(worker_idx, lane.shared());
                     self.obey_test_hooks(true);
                     if let Some(lane) = run_job(lane) {

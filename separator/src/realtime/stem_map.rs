@@ -7,7 +7,7 @@ use super::STEMS;
 ///
 /// # Realtime
 /// Safe.
-pub(crate) fn stem_map(model_stems: &[String]) -> Vec<usize> {
+pub fn stem_map(model_stems: &[String]) -> Vec<usize> {
     let other = STEMS.len() - 1;
     model_stems.iter().map(|name| STEMS.iter().position(|stem| stem == name).unwrap_or(other)).collect()
 }

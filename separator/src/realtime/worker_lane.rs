@@ -115,6 +115,14 @@ impl WorkerLane {
         Some(look_ns.max(busy_look_ns))
     }
 
+    /// Whether the oldest waiting job is answered in no time: silence after silence.
+    pub fn is_quick(&self) -> bool {
+        let is_silent = |job: &PooledJob| {
+            self.next == Some((job.epoch, job.idx)) && job.mix.iter().flatten().all(|&sample| sample == 0.0)
+        };
+        self.is_settled && self.ends.jobs.peek().is_ok_and(is_silent)
+    }
+
     /// Computes the oldest waiting job.
     pub fn run_job(&mut self) -> Result<(), SeparatorError> {
         let Ok(mut job) = self.ends.jobs.pop() else { return Ok(()) };
