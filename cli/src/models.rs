@@ -1,4 +1,4 @@
-//! `unbraid models`: what is there, what it is, and how more gets there.
+//! `unbraid models`: list, describe, import, download and remove models.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};

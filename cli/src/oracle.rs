@@ -188,7 +188,7 @@ impl Oracle {
 
     /// Takes one hop ([`Plan::hop_len`]) of every true stem, `[stem][channel][sample]`, and gives one of every
     /// estimate, [`delay_samples`](Self::delay_samples) late. At the end of a song, fill the last hop up with zeros
-    /// and go on with silence until the delay is over.
+    /// and continue with silence until the delay is over.
     ///
     /// # Panics
     /// If `stems` are not as many as announced, or not one hop each.

@@ -2,7 +2,7 @@
 
 use crate::Stereo;
 use crate::lag_products::LagProducts;
-use crate::scores::{Layout, Scores, Window};
+use crate::scores::{Scores, SourceLayout, Window};
 
 /// Sizes of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,6 @@ pub struct Config {
 
 impl Config {
     /// museval's: windows of one second, filters of 512 taps.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn museval(num_sources: usize, num_sets: usize, sample_rate_hz: u32) -> Config {
         Config { num_sources, num_sets, window_len: sample_rate_hz as usize, filter_len: 512 }
     }
@@ -47,7 +44,7 @@ impl Config {
 /// assert!((windows[0].sdr_db - 20.0).abs() < 1.0);
 /// ```
 pub struct BssEval {
-    layout: Layout,
+    layout: SourceLayout,
     lag_products: LagProducts,
     /// `[signal][sample]`: channels of the true stems, then those of the estimates; the window being filled.
     window: Vec<Vec<f32>>,
@@ -67,14 +64,11 @@ impl BssEval {
     ///
     /// # Panics
     /// If there is no stem, no tap, or a window is shorter than a filter.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn new(config: Config) -> BssEval {
         let Config { num_sources, num_sets, window_len, filter_len } = config;
         assert!(num_sources > 0 && filter_len > 0, "a measurement needs stems and taps: {config:?}");
         assert!(window_len >= filter_len, "windows must not be shorter than filters: {config:?}");
-        let layout = Layout { num_sources, num_sets, window_len, filter_len };
+        let layout = SourceLayout { num_sources, num_sets, window_len, filter_len };
         let num_signals = layout.num_signals();
         BssEval {
             lag_products: LagProducts::new(2 * num_sources, num_signals, filter_len),
@@ -93,9 +87,6 @@ impl BssEval {
     ///
     /// # Panics
     /// If the numbers are not those of the [`Config`], or lengths differ.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, computes.
     pub fn add(&mut self, sources: &[Stereo], sets: &[&[Stereo]]) {
         assert_eq!(sources.len(), self.layout.num_sources, "BssEval::add: number of true stems");
         assert_eq!(sets.len(), self.layout.num_sets, "BssEval::add: number of sets");
@@ -118,9 +109,6 @@ impl BssEval {
 
     /// Finds the filters of the whole song and the ratios of every window. What is left at the end and fills no window
     /// counts for the filters only; but a song shorter than a window is one window.
-    ///
-    /// # Realtime
-    /// Not safe: allocates, computes for seconds.
     pub fn finish(mut self) -> Scores {
         if !self.window[0].is_empty() {
             self.end_window(self.windows.is_empty());

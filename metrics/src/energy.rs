@@ -1,6 +1,6 @@
 //! The energy of filtered windows, from their lag products.
 
-use crate::scores::Layout;
+use crate::scores::SourceLayout;
 
 /// What turns the lag products of any window into the energy of `y = sum_a h_a * x_a`, where `h` are filters and `x` the
 /// channels of the window with silence around it:
@@ -37,7 +37,7 @@ impl EnergyKernel {
     }
 
     /// The energy in a window of these lag products. Rounding does not make it negative.
-    pub fn energy(&self, layout: &Layout, products: &[f64]) -> f64 {
+    pub fn energy(&self, layout: &SourceLayout, products: &[f64]) -> f64 {
         let num_lags = layout.filter_len;
         let mut weights = self.weights.chunks_exact(num_lags);
         let mut energy = 0.0;

@@ -5,7 +5,7 @@ use faer::linalg::lu::partial_pivoting::{factor, solve};
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Par, Side};
 
-use crate::scores::Layout;
+use crate::scores::SourceLayout;
 
 /// Beyond this, coefficients of an exactly solved system are rounding errors that cancel each other.
 const MAX_COEF: f64 = 1e5;
@@ -14,7 +14,7 @@ const MAX_COEF: f64 = 1e5;
 ///
 /// `total` are the lag products of the whole song, `[channel][signal][lag]`; a target is given by its lag products with
 /// the channels, `[channel][lag]`.
-pub fn closest(layout: &Layout, total: &[f64], channels: &[usize], targets: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub fn closest(layout: &SourceLayout, total: &[f64], channels: &[usize], targets: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let num_taps = layout.filter_len;
     let dim = channels.len() * num_taps;
     let filters = solve_lu(gram(layout, total, channels), targets);
@@ -26,7 +26,7 @@ pub fn closest(layout: &Layout, total: &[f64], channels: &[usize], targets: &[Ve
 }
 
 /// `G[(a, l), (b, m)] = sum_n x_a[n - l] x_b[n - m]`, plus museval's epsilon on the diagonal.
-fn gram(layout: &Layout, total: &[f64], channels: &[usize]) -> Mat<f64> {
+fn gram(layout: &SourceLayout, total: &[f64], channels: &[usize]) -> Mat<f64> {
     let num_taps = layout.filter_len;
     Mat::from_fn(channels.len() * num_taps, channels.len() * num_taps, |row, col| {
         let (a, l, b, m) = (channels[row / num_taps], row % num_taps, channels[col / num_taps], col % num_taps);

@@ -19,9 +19,6 @@ impl Ratios {
     pub const NAN: Ratios = Ratios { sdr_db: f64::NAN, isr_db: f64::NAN, sir_db: f64::NAN, sar_db: f64::NAN };
 
     /// Each number by itself, by [`median`]; NaN where nothing finite is left.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn median(all: &[Ratios]) -> Ratios {
         let of = |field: fn(&Ratios) -> f64| median(all.iter().map(field)).unwrap_or(f64::NAN);
         Ratios {
@@ -35,9 +32,6 @@ impl Ratios {
 
 /// The median of the finite values (museval stores infinite ratios as NaN, and then takes `nanmedian`); of an even
 /// number the mean of the middle two. `None` if there is none.
-///
-/// # Realtime
-/// Not safe: allocates.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     values.sort_unstable_by(f64::total_cmp);

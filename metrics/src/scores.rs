@@ -22,14 +22,14 @@ pub struct Scores {
 
 /// Who is where in lag products `[channel of a source][signal][lag]`. Signals are the channels of the sources, then those
 /// of the estimates, set by set.
-pub struct Layout {
+pub struct SourceLayout {
     pub num_sources: usize,
     pub num_sets: usize,
     pub window_len: usize,
     pub filter_len: usize,
 }
 
-impl Layout {
+impl SourceLayout {
     pub fn num_signals(&self) -> usize {
         2 * self.num_sources * (1 + self.num_sets)
     }
@@ -72,7 +72,7 @@ pub struct Window {
 
 impl Window {
     /// Of `signals`, `[signal][sample]`, and their lag products.
-    pub fn new(layout: &Layout, signals: &[Vec<f32>], products: Vec<f64>) -> Window {
+    pub fn new(layout: &SourceLayout, signals: &[Vec<f32>], products: Vec<f64>) -> Window {
         let sources = &signals[..2 * layout.num_sources];
         let mix: Vec<Vec<f64>> = (0..2)
             .map(|out| {
@@ -112,7 +112,13 @@ impl Window {
 }
 
 /// The ratios of all windows, with filters of the whole song.
-pub fn scores(layout: &Layout, windows: &[Window], total: &[f64], is_mono: &[bool], is_silent: &[bool]) -> Scores {
+pub fn scores(
+    layout: &SourceLayout,
+    windows: &[Window],
+    total: &[f64],
+    is_mono: &[bool],
+    is_silent: &[bool],
+) -> Scores {
     // A stem that is silent throughout cannot be scored (museval refuses it). Two equal channels are one: the equations
     // would have no single solution.
     let sources: Vec<usize> = (0..layout.num_sources).filter(|source| !is_silent[*source]).collect();
@@ -157,7 +163,7 @@ pub fn scores(layout: &Layout, windows: &[Window], total: &[f64], is_mono: &[boo
     Scores { sets, mix }
 }
 
-impl Layout {
+impl SourceLayout {
     /// The index in lists of who is silent.
     fn heard(&self, set: usize, source: usize) -> usize {
         if set < self.num_sets { self.num_sources * (1 + set) + source } else { self.num_signals() / 2 }
@@ -182,7 +188,7 @@ struct Projection {
 impl Projection {
     /// `own` and `all` are channels and filters, `[out][channel][tap]`.
     fn new(
-        layout: &Layout,
+        layout: &SourceLayout,
         (set, source): (usize, usize),
         (own_channels, own_filters): (&[usize], &[Vec<f64>]),
         (channels, filters): (&[usize], &[Vec<f64>]),
@@ -212,7 +218,7 @@ impl Projection {
     }
 
     /// museval's `_bss_crit`, unless one of `heard` is silent in this window.
-    fn ratios(&self, layout: &Layout, window: &Window, heard: &[usize]) -> Ratios {
+    fn ratios(&self, layout: &SourceLayout, window: &Window, heard: &[usize]) -> Ratios {
         if heard.iter().any(|signal| window.is_silent[*signal]) {
             return Ratios::NAN;
         }

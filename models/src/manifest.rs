@@ -86,9 +86,6 @@ pub struct Transform {
 
 impl Transform {
     /// A design, and what its plan says of it; whole slices.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn new<T: Sample>(design: &Design, plan: &Plan<T>) -> Self {
         Transform {
             design: design.clone(),
@@ -300,9 +297,6 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ModelError::Unreadable`], [`ModelError::Syntax`], or [`ModelError::Field`] for another format.
-    ///
-    /// # Realtime
-    /// Not safe: reads a file.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
         check_len(path, MAX_MANIFEST_BYTES)?;
         let text =
@@ -346,9 +340,6 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ModelError::Unwritable`].
-    ///
-    /// # Realtime
-    /// Not safe: writes a file.
     pub fn write(&self, dir: &Path) -> Result<(), ModelError> {
         let path = dir.join(MANIFEST_FILE);
         let text = toml::to_string_pretty(self).map_err(std::io::Error::other);

@@ -27,9 +27,6 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError`] names the file, the field, what was expected and what is there.
-    ///
-    /// # Realtime
-    /// Not safe: reads files.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
         let model = Model::read(dir)?;
         model.verify()?;
@@ -41,9 +38,6 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError`] names the file, the field, what was expected and what is there.
-    ///
-    /// # Realtime
-    /// Not safe: reads a file.
     pub fn read(dir: &Path) -> Result<Self, ModelError> {
         let manifest = Manifest::read(&dir.join(MANIFEST_FILE))?;
         manifest.validate(dir)?;
@@ -54,9 +48,6 @@ impl Model {
     ///
     /// # Errors
     /// As [`read_graph`](Self::read_graph).
-    ///
-    /// # Realtime
-    /// Not safe: reads a file.
     pub fn verify(&self) -> Result<(), ModelError> {
         self.read_graph().map(|_| ())
     }
@@ -67,9 +58,6 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError`] names the file, what was expected and what is there.
-    ///
-    /// # Realtime
-    /// Not safe: reads a file.
     pub fn read_graph(&self) -> Result<GraphBytes, ModelError> {
         let graph = self.onnx_path();
         let bytes = read_file(&graph)?;

@@ -9,13 +9,13 @@ const FLOAT: i32 = 1;
 const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
-struct Model {
+struct ModelProto {
     #[prost(int64, tag = "1")]
     ir_version: i64,
     #[prost(string, tag = "2")]
     producer_name: String,
     #[prost(message, optional, tag = "7")]
-    graph: Option<Graph>,
+    graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "8")]
     opset_import: Vec<OperatorSet>,
 }
@@ -29,7 +29,7 @@ struct OperatorSet {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Graph {
+struct GraphProto {
     #[prost(message, repeated, tag = "1")]
     node: Vec<Node>,
     #[prost(string, tag = "2")]
@@ -125,14 +125,11 @@ pub type Value = String;
 /// Builds a graph node by node.
 #[derive(Default)]
 pub struct GraphBuilder {
-    graph: Graph,
+    graph: GraphProto,
 }
 
 impl GraphBuilder {
     /// Declares an f32 input.
-    ///
-    /// # Realtime
-    /// Not safe, like everything here: allocates.
     pub fn input(&mut self, name: &str, shape: &[i64]) -> Value {
         self.graph.input.push(value_info(name, shape));
         name.to_owned()
@@ -192,10 +189,10 @@ impl GraphBuilder {
     /// # Errors
     /// As the file system has them.
     pub fn write(self, path: &Path) -> io::Result<()> {
-        let model = Model {
+        let model = ModelProto {
             ir_version: 8,
             producer_name: "unbraid".to_owned(),
-            graph: Some(Graph { name: "unbraid".to_owned(), ..self.graph }),
+            graph: Some(GraphProto { name: "unbraid".to_owned(), ..self.graph }),
             opset_import: vec![OperatorSet { domain: String::new(), version: 17 }],
         };
         base::write_whole(path, model.encode_to_vec())

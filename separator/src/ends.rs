@@ -3,7 +3,7 @@
 
 use crate::{
     Graph, Stereo,
-    pipeline::sanitise,
+    pipeline::sanitize,
     silence::Silence,
     spectra::SpectrumTap,
     stages::{Analysis, Estimator, Planes, Sensitivity, Slice, Synthesis, estimator_of},
@@ -71,7 +71,7 @@ pub(crate) fn make_coefs(plan: &Arc<Plan>) -> Coefs {
 impl Intake {
     /// Cleans a hop, `[channel][sample]`, and says what it is.
     pub fn take(&mut self, hop: &mut Stereo) -> Heard {
-        hop.iter_mut().for_each(|samples| sanitise(samples));
+        hop.iter_mut().for_each(|samples| sanitize(samples));
         match (self.silence.lasts(hop), self.silence.is_old()) {
             (false, _) => Heard::Sound,
             (true, false) => Heard::Silence,
@@ -141,7 +141,7 @@ impl Outlet {
                 tap.add_stem(stem, channel, coefs);
             }
         };
-        self.synthesis.synthesise_into([&hop[0], &hop[1]], &mut estimate, stems);
+        self.synthesis.synthesize_into([&hop[0], &hop[1]], &mut estimate, stems);
         if is_watched {
             // The synthesis needs no estimate of the last stem.
             let last = stems.len() - 1;

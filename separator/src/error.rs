@@ -42,7 +42,7 @@ pub enum SeparatorError {
     },
     /// The model needs more of the song than a live stream could wait for.
     #[error(
-        "model '{name}' must hear much of the song before it gives stems, so it is for files only: run `unbraid \
+        "model '{name}' needs much of the song before its first stems, so it is for files only: run `unbraid \
          separate --model {name} SONG --out DIR`, and choose another model for playing live"
     )]
     ForFilesOnly {

@@ -14,7 +14,7 @@
 //!
 //! While somebody looks, a [`SpectrumFeed`] carries spectra of the stems from the worker to an editor.
 //!
-//! [`testing`] writes model folders with tiny graphs, so that tests need no trained network.
+//! The feature `testing` has model folders with tiny graphs, so that tests need no trained network.
 #![warn(missing_docs)]
 #![allow(
     clippy::needless_range_loop,
@@ -38,6 +38,7 @@ mod silence;
 mod spectra;
 pub mod stages;
 mod stream;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod whole_file;
 

@@ -236,7 +236,7 @@ impl Pipeline {
 }
 
 /// Samples that are not finite, or are denormal, become 0; others are limited to [`MAX_SAMPLE`].
-pub(crate) fn sanitise(samples: &mut [f32]) {
+pub(crate) fn sanitize(samples: &mut [f32]) {
     for sample in samples {
         // The bits are looked at: comparisons with denormals depend on the thread's setting.
         *sample = if sample.is_normal() { sample.clamp(-MAX_SAMPLE, MAX_SAMPLE) } else { 0.0 };

@@ -2,7 +2,7 @@
 
 use crate::{
     DenormalsAreZero, Pipeline, SeparatorError, SpectrumFeed, Stereo,
-    pipeline::sanitise,
+    pipeline::sanitize,
     resampling::{Kernel, Resampler},
     schedule::Schedule,
 };
@@ -145,7 +145,7 @@ impl ResamplingIn {
     /// Takes the mix of a job, which is cleaned, and gives a hop at the model's rate.
     pub fn push(&mut self, mix: &mut Stereo) -> &Stereo {
         for channel in 0..2 {
-            sanitise(&mut mix[channel]);
+            sanitize(&mut mix[channel]);
             self.to_model[channel].push(&mix[channel]);
             self.to_model[channel].pull_into(&mut self.hop[channel]);
         }

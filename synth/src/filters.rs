@@ -4,16 +4,13 @@ use std::f64::consts::TAU;
 
 /// A biquad in transposed direct form II.
 pub struct Biquad {
-    /// b0 b1 b2 a1 a2, normalised to a0 = 1.
+    /// b0 b1 b2 a1 a2, normalized to a0 = 1.
     coefs: [f64; 5],
     state: [f64; 2],
 }
 
 impl Biquad {
     /// 12 dB per octave above `hz`.
-    ///
-    /// # Realtime
-    /// Safe, as everything here.
     pub fn low_pass(hz: f64, q: f64, rate: f64) -> Biquad {
         let (cos, alpha) = angle(hz, q, rate);
         Biquad::new([(1.0 - cos) / 2.0, 1.0 - cos, (1.0 - cos) / 2.0], cos, alpha)

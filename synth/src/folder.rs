@@ -41,9 +41,6 @@ const PARTS: &str = ".part";
 ///
 /// # Errors
 /// The disk is full or gone, or the folder is there already.
-///
-/// # Realtime
-/// Not safe: writes the disk.
 pub fn write(out: &Path, name: &str, song: &RawSong, mut json: SongJson) -> Result<SongJson> {
     let part = out.join(PARTS).join(name);
     if part.exists() {
@@ -71,9 +68,6 @@ pub fn write(out: &Path, name: &str, song: &RawSong, mut json: SongJson) -> Resu
 }
 
 /// Removes what an interrupted run left behind.
-///
-/// # Realtime
-/// Not safe: writes the disk.
 pub fn remove_parts(out: &Path) {
     // Only tidiness: songs are written to fresh folders anyway.
     let _ = fs::remove_dir_all(out.join(PARTS));
@@ -83,9 +77,6 @@ pub fn remove_parts(out: &Path) {
 ///
 /// # Errors
 /// There is a folder of that name which was not made with this seed and these sources.
-///
-/// # Realtime
-/// Not safe: reads the disk.
 pub fn read(out: &Path, name: &str, seed: &str) -> Result<Option<SongJson>> {
     let place: PathBuf = out.join(name);
     if !place.exists() {

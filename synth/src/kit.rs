@@ -39,9 +39,6 @@ pub struct Kit {
 
 impl Kit {
     /// Makes all sounds of a kit at random.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn random(rng: &mut impl Rng, rate: f64) -> Kit {
         let mut noise = Noise(rng.random());
         let mut takes = |make: &mut dyn FnMut(&mut Noise) -> Stereo| -> Vec<Stereo> {
@@ -69,9 +66,6 @@ impl Kit {
     }
 
     /// A stroke of `piece`; `take` may be any number.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn sound(&self, piece: Piece, take: usize) -> &Stereo {
         let takes = &self.sounds[piece as usize];
         &takes[take % takes.len()]

@@ -45,9 +45,6 @@ impl Limiter {
     ///
     /// # Panics
     /// If the ceiling, the look-ahead, the release or the rate is not above 0.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn new(config: LimiterConfig, sample_rate_hz: f64) -> Limiter {
         let LimiterConfig { ceiling, look_ahead_ms, release_ms } = config;
         let is_valid = ceiling > 0.0 && look_ahead_ms > 0.0 && release_ms > 0.0 && sample_rate_hz > 0.0;
@@ -68,17 +65,11 @@ impl Limiter {
     }
 
     /// Gains lag behind the samples that they are for by this much.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn latency_samples(&self) -> usize {
         self.needed.len() - 1
     }
 
     /// Looks at a sample of the mix and gives the gain of the one `latency_samples` before it.
-    ///
-    /// # Realtime
-    /// Safe: no allocation, constant time on average, at most one look-ahead.
     pub fn next_gain(&mut self, left: f32, right: f32) -> f32 {
         let peak = left.abs().max(right.abs());
         let needed = if peak > self.ceiling { f64::from(self.ceiling) / f64::from(peak) } else { 1.0 };
@@ -107,9 +98,6 @@ impl Limiter {
     ///
     /// # Panics
     /// If the channels differ in length.
-    ///
-    /// # Realtime
-    /// Worker only: no allocation, but as long as the stems.
     pub fn limit(&mut self, stems: &mut [[Vec<f32>; 2]]) {
         self.reset();
         let num_samples = stems.first().map_or(0, |stem| stem[0].len());
@@ -129,9 +117,6 @@ impl Limiter {
     }
 
     /// As new.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn reset(&mut self) {
         self.least.clear();
         self.needed.fill(1.0);

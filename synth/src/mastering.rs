@@ -1,4 +1,4 @@
-//! From raw stems to a finished song: equaliser, saturation, room, stage, levels, limiter. All of it drawn at random.
+//! From raw stems to a finished song: equalizer, saturation, room, stage, levels, limiter. All of it drawn at random.
 
 use crate::measure::active_power;
 use crate::raw_song::{BASS, DRUMS, OTHER, RawSong, VOCALS};
@@ -28,9 +28,6 @@ pub struct Mastering {
 }
 
 /// Mixes and limits a song: the stems that come out sum to the limited mix.
-///
-/// # Realtime
-/// Not safe: allocates, and takes seconds.
 pub fn master(song: &mut RawSong, song_seed: u64, rate: f64) -> Mastering {
     let mut rng = seed::rng(song_seed, "mastering");
     let mut gains_db = [None; 4];

@@ -32,9 +32,6 @@ pub struct StemMeasure {
 
 impl StemMeasure {
     /// Measures a stem, `[channel][sample]`.
-    ///
-    /// # Realtime
-    /// Not safe: takes as long as it takes.
     pub fn of(stem: &Stereo, rate: f64) -> StemMeasure {
         let num_samples = stem[0].len();
         let blocks = block_powers(stem);
@@ -83,9 +80,6 @@ fn block_powers(stem: &Stereo) -> Vec<f64> {
 }
 
 /// Mean square while the stem sounds: over the tenths of a second within 25 dB of the loudest. 0 for a silent stem.
-///
-/// # Realtime
-/// Not safe: allocates.
 pub fn active_power(stem: &Stereo) -> f64 {
     let blocks = block_powers(stem);
     let loudest = blocks.iter().copied().fold(0.0, f64::max);
@@ -104,9 +98,6 @@ pub struct Table {
 
 impl Table {
     /// Takes in a song: the measures of its stems, `None` where it has none.
-    ///
-    /// # Realtime
-    /// Not safe.
     pub fn add(&mut self, measures: &[Option<StemMeasure>; 4], seconds: f64) {
         self.num_songs += 1;
         self.seconds += seconds;
@@ -121,9 +112,6 @@ impl Table {
     }
 
     /// The table as text.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn render(&self) -> String {
         let mut text = format!(
             "{} songs, {:.1} min\n{:<8}{:>9}{:>9}{:>9}{:>9}  power below 120 Hz, 500 Hz, 4 kHz, above, in %\n",
@@ -157,9 +145,6 @@ impl Table {
 ///
 /// # Errors
 /// A song cannot be read.
-///
-/// # Realtime
-/// Not safe: reads the disk.
 pub fn folder(dir: &Path) -> Result<Table> {
     let mut table = Table::default();
     for song in StemFolder::open_all(dir)? {

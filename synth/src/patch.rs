@@ -160,9 +160,6 @@ impl Patch {
     }
 
     /// Adds the notes to `out`, each with this level at full velocity; they begin where the oscillators happen to be.
-    ///
-    /// # Realtime
-    /// Not safe: it takes as long as it takes.
     pub fn play(&self, out: &mut Stereo, rate: f64, notes: &[Note], level: f64, noise: &mut Noise) {
         for note in notes {
             self.play_note(out, rate, note, level, noise);

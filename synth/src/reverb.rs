@@ -22,17 +22,11 @@ pub struct Room {
 pub const SMALL_ROOM: Room = Room { size: 1.0, feedback: 0.78, bright_hz: None };
 
 /// Adds the answer of the demo's room to the sound `[channel][sample]`, `level` times.
-///
-/// # Realtime
-/// Not safe: allocates.
 pub fn add_reverb(sound: &mut [Vec<f32>; 2], rate: f64, level: f32) {
     add_room(sound, rate, level, SMALL_ROOM);
 }
 
 /// Adds the answer of `place` to the sound `[channel][sample]`, `level` times.
-///
-/// # Realtime
-/// Not safe: allocates.
 pub fn add_room(sound: &mut [Vec<f32>; 2], rate: f64, level: f32, place: Room) {
     for (channel_idx, channel) in sound.iter_mut().enumerate() {
         let delay = |ms: f64| (place.size * (ms + SPREAD_MS * channel_idx as f64) * rate / 1000.0).round() as usize;

@@ -103,9 +103,6 @@ pub struct Summary {
 ///
 /// # Errors
 /// An option cannot be met; the disk is full or gone. Single bad files are named, left out and counted.
-///
-/// # Realtime
-/// Not safe: takes minutes.
 pub fn run(options: &Options) -> Result<Summary> {
     if let Some(dir) = &options.measure {
         return Ok(Summary { table: measure::folder(dir)?.render(), ..Summary::default() });

@@ -6,17 +6,11 @@ use std::f64::consts::FRAC_PI_4;
 pub type Stereo = [Vec<f32>; 2];
 
 /// Zeros.
-///
-/// # Realtime
-/// Not safe: allocates.
 pub fn silence(num_samples: usize) -> Stereo {
     [vec![0.0; num_samples], vec![0.0; num_samples]]
 }
 
 /// Gains of left and right for a place between left (-1) and right (+1). Equal power: their squares add up to one.
-///
-/// # Realtime
-/// Safe.
 pub fn pan_gains(pan: f64) -> [f64; 2] {
     let angle = (pan.clamp(-1.0, 1.0) + 1.0) * FRAC_PI_4;
     [angle.cos(), angle.sin()]
@@ -24,9 +18,6 @@ pub fn pan_gains(pan: f64) -> [f64; 2] {
 
 /// Adds a tone to `out` from `start_s` on: `tone` gives the sample at a time after the start, in s, and `pan` says where
 /// it stands between left (-1) and right (+1).
-///
-/// # Realtime
-/// As safe as `tone`.
 pub fn add_tone(
     out: &mut Stereo,
     rate: f64,
@@ -47,9 +38,6 @@ pub fn add_tone(
 }
 
 /// Adds a finished sound to `out`, from sample `start` on, `gain` times; what does not fit is cut off.
-///
-/// # Realtime
-/// Safe.
 pub fn add_sound(out: &mut Stereo, sound: &Stereo, start: usize, gain: f32) {
     for (out, sound) in out.iter_mut().zip(sound) {
         let start = start.min(out.len());
@@ -62,18 +50,12 @@ pub struct Noise(pub u64);
 
 impl Noise {
     /// The next value in -1..1.
-    ///
-    /// # Realtime
-    /// Safe.
     #[expect(clippy::should_implement_trait, reason = "it never ends, and an Option would be in the way")]
     pub fn next(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 
     /// The next 64 random bits.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -84,9 +66,6 @@ impl Noise {
 }
 
 /// The frequency of a MIDI note in Hz.
-///
-/// # Realtime
-/// Safe.
 pub fn note_hz(note: f64) -> f64 {
     440.0 * ((note - 69.0) / 12.0).exp2()
 }

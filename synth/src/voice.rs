@@ -36,9 +36,6 @@ pub struct Syllable {
 ///
 /// # Panics
 /// If a syllable has a vowel that is not there.
-///
-/// # Realtime
-/// Not safe: it takes as long as it takes.
 pub fn sing(out: &mut [Vec<f32>; 2], rate: f64, syllables: &[Syllable], seed: u64) {
     let mut noise = Noise(seed);
     let mut previous: Option<(f64, usize)> = None;

@@ -203,12 +203,19 @@ impl WavWriter {
         self.num_samples += left.len() as u64;
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        for (&left, &right) in left.iter().zip(right) {
-            for x in [left, right] {
-                match self.spec.format {
-                    WavFormat::Float32 => bytes.extend(x.to_le_bytes()),
-                    WavFormat::Int24 => bytes.extend(&self.quantizer.quantize(x).to_le_bytes()[..3]),
-                    WavFormat::Int16 => bytes.extend(&self.quantizer.quantize(x).to_le_bytes()[..2]),
+        match self.spec.format {
+            // All room at once: the compiler makes wide copies of it.
+            WavFormat::Float32 => {
+                bytes.resize(8 * left.len(), 0);
+                for (bytes, (left, right)) in bytes.chunks_exact_mut(8).zip(left.iter().zip(right)) {
+                    bytes[..4].copy_from_slice(&left.to_le_bytes());
+                    bytes[4..].copy_from_slice(&right.to_le_bytes());
+                }
+            }
+            WavFormat::Int24 | WavFormat::Int16 => {
+                let len = if self.spec.format == WavFormat::Int24 { 3 } else { 2 };
+                for x in left.iter().zip(right).flat_map(|(left, right)| [*left, *right]) {
+                    bytes.extend(&self.quantizer.quantize(x).to_le_bytes()[..len]);
                 }
             }
         }

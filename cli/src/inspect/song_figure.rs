@@ -39,7 +39,7 @@ pub fn draw(request: &Request) -> Result<Canvas> {
 
     let [width, height] = request.size;
     let mut canvas = Canvas::new(width, height);
-    let layout = canvas.draw(|root| Layout::draw(root, request, time_s, frequency_hz))?;
+    let layout = canvas.draw(|root| FigureLayout::draw(root, request, time_s, frequency_hz))?;
     let rasters = rasters(request, &layout, time_s, frequency_hz, num_samples)?;
 
     let loudest = rasters.iter().map(Raster::max_db).fold(-60.0, f32::max);
@@ -56,7 +56,7 @@ pub fn draw(request: &Request) -> Result<Canvas> {
 /// Reads the song once and feeds every panel.
 fn rasters(
     request: &Request,
-    layout: &Layout,
+    layout: &FigureLayout,
     time_s: [f64; 2],
     frequency_hz: [f64; 2],
     num_samples: u64,
@@ -92,7 +92,7 @@ fn rasters(
 }
 
 /// Where things lie on the canvas.
-struct Layout {
+struct FigureLayout {
     panels: Vec<Rectangle>,
     /// The strip on the right that the colour bar stands in.
     bar_left: i32,
@@ -100,9 +100,9 @@ struct Layout {
 
 const TEXT: i32 = 15;
 
-impl Layout {
+impl FigureLayout {
     /// Draws titles and axes.
-    fn draw(root: &Area, request: &Request, time_s: [f64; 2], [low_hz, high_hz]: [f64; 2]) -> Drawn<Layout> {
+    fn draw(root: &Area, request: &Request, time_s: [f64; 2], [low_hz, high_hz]: [f64; 2]) -> Drawn<FigureLayout> {
         let (width, height) = root.dim_in_pixel();
         let bar_left = width as i32 - 105;
         let (left, _) = root.split_horizontally(bar_left);
@@ -136,7 +136,7 @@ impl Layout {
                 .draw()?;
             panels.push(Rectangle::new(chart.plotting_area().get_pixel_range()));
         }
-        Ok(Layout { panels, bar_left })
+        Ok(FigureLayout { panels, bar_left })
     }
 
     /// Draws the axis of the colour bar; its inside is left to be filled.

@@ -1,6 +1,6 @@
 //! `unbraid separate`: songs in, stems out.
 //!
-//! [`songs`] finds the inputs, [`stems`] and [`format`] what is wanted of them, [`names`] where it goes; [`song`] does
+//! [`songs`] finds the inputs, [`stems`] and [`format`] say what to make of them, [`names`] where it goes; [`song`] does
 //! the work.
 
 mod format;

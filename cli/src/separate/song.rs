@@ -103,7 +103,7 @@ pub fn separate(request: &Request, job: &Job, progress: &Progress) -> Result<Don
     Ok(Done { seconds, elapsed_s: start.elapsed().as_secs_f64(), warnings })
 }
 
-fn join<T>(thread: std::thread::ScopedJoinHandle<Result<T>>) -> Result<T> {
+fn join<T>(thread: std::thread::ScopedJoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
@@ -167,7 +167,6 @@ struct Outgoing<'a> {
     to_writer: SyncSender<Vec<Stereo>>,
     /// `[stem][channel][sample]`, of the wanted stems.
     waiting: Vec<Stereo>,
-    sum: Stereo,
     /// False if the writer has stopped: its error says why.
     is_taken: bool,
 }
@@ -175,14 +174,13 @@ struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     fn new(stems: &'a [Stem], to_writer: SyncSender<Vec<Stereo>>) -> Self {
         let waiting = vec![Stereo::default(); stems.len()];
-        Outgoing { stems, to_writer, waiting, sum: Stereo::default(), is_taken: true }
+        Outgoing { stems, to_writer, waiting, is_taken: true }
     }
 
     /// Takes what the model has made.
     fn add(&mut self, separated: &[Stereo]) {
         for (stem, waiting) in self.stems.iter().zip(&mut self.waiting) {
-            stem.sum_into(separated, &mut self.sum);
-            waiting.iter_mut().zip(&self.sum).for_each(|(waiting, sum)| waiting.extend_from_slice(sum));
+            stem.append_to(separated, waiting);
         }
         if self.waiting[0][0].len() >= WRITE_LEN {
             self.send();
@@ -259,9 +257,12 @@ impl Writers {
         match self {
             Writers::Files(files) => {
                 let num_clipped = files.iter().map(FileWriter::num_clipped).sum();
-                for file in files {
-                    file.finish()?;
-                }
+                // Each waits until the disk has its file.
+                std::thread::scope(|scope| {
+                    let finishing: Vec<_> = files.into_iter().map(|file| scope.spawn(|| file.finish())).collect();
+                    let finished = finishing.into_iter().map(|thread| join(thread));
+                    finished.collect::<Result<(), AudioError>>()
+                })?;
                 Ok(num_clipped)
             }
             Writers::StemFile(file) => {

@@ -13,14 +13,14 @@ pub struct Stem {
 }
 
 impl Stem {
-    /// Sums up its part of what the separator gives, `[stem_idx][channel_idx][sample_idx]`.
-    pub fn sum_into(&self, separated: &[Stereo], sum: &mut Stereo) {
+    /// Appends its share, a sum of what the separator gives, `[stem_idx][channel_idx][sample_idx]`.
+    pub fn append_to(&self, separated: &[Stereo], samples: &mut Stereo) {
         let (first, rest) = self.parts.split_first().expect("a stem has parts");
-        for (channel, sum) in sum.iter_mut().enumerate() {
-            sum.clear();
-            sum.extend_from_slice(&separated[*first][channel]);
+        for (channel, samples) in samples.iter_mut().enumerate() {
+            let start = samples.len();
+            samples.extend_from_slice(&separated[*first][channel]);
             for part in rest {
-                sum.iter_mut().zip(&separated[*part][channel]).for_each(|(sum, x)| *sum += x);
+                samples[start..].iter_mut().zip(&separated[*part][channel]).for_each(|(sum, x)| *sum += x);
             }
         }
     }
@@ -66,7 +66,8 @@ mod tests {
         assert!(two("piano", &known).unwrap_err().to_string().contains("vocals, drums, bass, other"));
         let separated: Vec<Stereo> = (1..5).map(|x| [vec![x as f32; 2], vec![-x as f32; 2]]).collect();
         let mut sum = Stereo::default();
-        stems[1].sum_into(&separated, &mut sum);
-        assert_eq!(sum, [vec![9.0; 2], vec![-9.0; 2]]);
+        stems[1].append_to(&separated, &mut sum);
+        stems[0].append_to(&separated, &mut sum);
+        assert_eq!(sum, [vec![9.0, 9.0, 1.0, 1.0], vec![-9.0, -9.0, -1.0, -1.0]]);
     }
 }

@@ -131,11 +131,11 @@ impl StreamGraph<'_> {
         let mean = self.graph.floats(&mean, &as_i64(&[1, num_coefs]));
         let scale = self.graph.floats(&scale, &as_i64(&[1, num_coefs]));
         let centred = self.graph.node("Add", &[magnitudes, &mean], &[]);
-        let normalised = self.graph.node("Mul", &[&centred, &scale], &[]);
+        let normalized = self.graph.node("Mul", &[&centred, &scale], &[]);
         let previous = self.state("previous", &shape);
-        self.leave("previous", &normalised, &shape);
+        self.leave("previous", &normalized, &shape);
         let zeros = self.graph.floats(&vec![0.0; num_coefs], &as_i64(&[1, num_coefs]));
-        let rows = self.concat(&[&previous, &normalised, &zeros], 0);
+        let rows = self.concat(&[&previous, &normalized, &zeros], 0);
         let flat = self.reshape(&rows, &[5 * num_coefs]);
         let (mut indices, mut lens) = (vec![], vec![]);
         for (group, class) in classes {

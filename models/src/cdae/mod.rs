@@ -38,18 +38,12 @@ pub enum Form {
 
 impl Form {
     /// Slices that a stream's masks come late.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn look_ahead_slices(self) -> usize {
         if self == Form::Causal { 0 } else { 2 }
     }
 }
 
 /// Bins of all kernels in a bucket with this many bins.
-///
-/// # Realtime
-/// Safe.
 pub fn kernel_bins(num_bins: usize) -> usize {
     match num_bins {
         0..10 => 1,
@@ -134,18 +128,12 @@ impl Cdae {
     ///
     /// # Panics
     /// If there are no buckets, or a tensor has another length than its shape says.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn write_into(&self, graph: &mut GraphBuilder, magnitudes: &Value) -> CdaeGraph {
         self.check();
         graph::write(self, graph, magnitudes)
     }
 
     /// Coefficients of a slice and channel.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn num_coefs(&self) -> usize {
         self.buckets.iter().map(|own| own.bucket.coefs.end).max().unwrap_or(0)
     }

@@ -18,9 +18,6 @@ const MAX_SETTINGS_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`FetchError`] says what to do.
-///
-/// # Realtime
-/// Not safe: waits for the network.
 pub fn fetch(
     published: &'static Published,
     base_url: &str,

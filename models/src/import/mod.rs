@@ -78,9 +78,6 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`ImportError`] names the file, the field, what was expected and what is there.
-///
-/// # Realtime
-/// Not safe: reads and writes files.
 pub fn import(weights: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
     if let Some(checkpoints) = Checkpoints::find(weights)? {
         return checkpoints.import(default_name(weights), options);

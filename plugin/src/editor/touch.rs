@@ -84,7 +84,7 @@ impl Touch {
         }
     }
 
-    /// The normalised value of `param` as the user sees it. The host may bring what was set some blocks later, and until
+    /// The normalized value of `param` as the user sees it. The host may bring what was set some blocks later, and until
     /// then a fader must not jump back.
     pub fn value(&self, param: &impl Param) -> f32 {
         let state = self.state();

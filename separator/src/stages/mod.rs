@@ -34,7 +34,7 @@
 //!     let slice = Slice { mix: &coefs, output: &output };
 //!     masking.measure_residual(slice);
 //!     let mut estimate = |stem, channel, coefs: &mut [_]| masking.estimate_into(slice, stem, channel, coefs);
-//!     synthesis.synthesise_into([&hop[0], &hop[1]], &mut estimate, &mut stems);
+//!     synthesis.synthesize_into([&hop[0], &hop[1]], &mut estimate, &mut stems);
 //! }
 //! assert!((stems[0][0][0] - 0.25).abs() < 1e-6 && (stems[1][1][0] - 0.125).abs() < 1e-6);
 //! ```

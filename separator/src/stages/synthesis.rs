@@ -68,7 +68,7 @@ impl Synthesis {
     ///
     /// # Realtime
     /// Safe, if `estimate` is.
-    pub fn synthesise_into(&mut self, mix: [&[f32]; 2], estimate: &mut Estimate, stems: &mut [Stereo]) {
+    pub fn synthesize_into(&mut self, mix: [&[f32]; 2], estimate: &mut Estimate, stems: &mut [Stereo]) {
         assert_eq!(stems.len(), self.overlap_adds.len() + 1, "number of stems");
         let Some((last, others)) = stems.split_last_mut() else { return };
         for channel in 0..2 {

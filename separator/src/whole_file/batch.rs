@@ -105,7 +105,7 @@ impl Entry {
 }
 
 /// The next stages: parts of the network, one by one.
-pub(super) struct Network {
+pub(super) struct NetworkPart {
     pub state: PartState,
     pub place: Place,
     pub output_kind: OutputKind,
@@ -120,7 +120,7 @@ pub(super) struct Place {
     pub is_last: bool,
 }
 
-impl Network {
+impl NetworkPart {
     /// Takes jobs through this part. The index of the job whose output cannot be used, if there is one: those behind it
     /// must go through the whole network again, after it was reset.
     ///

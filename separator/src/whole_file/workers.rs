@@ -2,7 +2,7 @@
 //! time, in the order of the file. So what a stage remembers is as if one thread had done it all, and so are the bits.
 
 use super::{
-    batch::{Batch, Entry, Exit, Network, Place, entry_and_exit},
+    batch::{Batch, Entry, Exit, NetworkPart, Place, entry_and_exit},
     order::{Failure, Interruption, Order},
 };
 use crate::{DenormalsAreZero, Graph, SeparatorError, Stereo, graph::PartState, schedule::Schedule};
@@ -27,7 +27,7 @@ pub(super) struct Workers {
 struct Line {
     order: Order,
     entry: Mutex<Entry>,
-    networks: Vec<Mutex<Network>>,
+    networks: Vec<Mutex<NetworkPart>>,
     exit: Mutex<Exit>,
 }
 
@@ -43,7 +43,7 @@ impl Workers {
         let output_kind = graph.model().manifest.output.kind;
         let network = |(part_idx, state)| {
             let place = Place { is_first: part_idx == 0, is_last: part_idx + 1 == num_parts };
-            Mutex::new(Network { state, place, output_kind, num_resets: 0 })
+            Mutex::new(NetworkPart { state, place, output_kind, num_resets: 0 })
         };
         let (entry, exit) = entry_and_exit(graph, schedule);
         let line = Arc::new(Line {

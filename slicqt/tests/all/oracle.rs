@@ -158,7 +158,7 @@ impl Direct {
 
     /// The slice of `coefs` by windows divided by `diagonal`: the inverse with the frame's diagonal, the adjoint (see
     /// [`Direct::weights`]) divided by the slice length with ones.
-    fn synthesise(&self, coefs: &[Complex<f64>], diagonal: &[f64]) -> Vec<f64> {
+    fn synthesize(&self, coefs: &[Complex<f64>], diagonal: &[f64]) -> Vec<f64> {
         let mut spectrum = vec![Complex::new(0.0, 0.0); self.len];
         let mut offset = 0;
         for (j, window) in self.windows.iter().enumerate() {
@@ -242,11 +242,11 @@ fn check(design: &Design, direct: &Direct, rng: &mut StdRng) {
     // Inverse, of coefficients that belong to no slice: masks make such.
     let c = random_coefs(plan.num_coefs(), rng);
     plan.inverse_into(&c, &mut slice, &mut scratch);
-    assert_near(&slice, &direct.synthesise(&c, &direct.diagonal()), 1e-11, &format!("{what}: inverse"));
+    assert_near(&slice, &direct.synthesize(&c, &direct.diagonal()), 1e-11, &format!("{what}: inverse"));
 
     // <T x, c> = <x, T* c>, T* the analysis windows' synthesis.
     let weights = direct.weights();
-    let adjoint = direct.synthesise(&c, &vec![1.0; direct.len]);
+    let adjoint = direct.synthesize(&c, &vec![1.0; direct.len]);
     let left = product(&of_x, &c, &weights);
     let right = direct.len as f64 * x.iter().zip(&adjoint).map(|(x, y)| x * y).sum::<f64>();
     let size = (product(&of_x, &of_x, &weights) * product(&c, &c, &weights)).sqrt();
@@ -255,7 +255,7 @@ fn check(design: &Design, direct: &Direct, rng: &mut StdRng) {
     // <v, inverse(c)> = <a, c>, a the adjoint of the inverse at v; the inverse by direct sums.
     let v: Vec<f64> = support::noise(direct.len, rng);
     plan.adjoint_into(&v, &mut coefs, &mut scratch);
-    let by_sums = direct.synthesise(&c, &direct.diagonal());
+    let by_sums = direct.synthesize(&c, &direct.diagonal());
     let of_samples = dot(&v, &by_sums);
     let of_coefs = dot(&parts(&coefs), &parts(&c));
     let v_size = (dot(&v, &v) * dot(&by_sums, &by_sums)).sqrt();

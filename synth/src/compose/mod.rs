@@ -28,9 +28,6 @@ const SOUND_FONT_SHARE: f64 = 0.6;
 ///
 /// # Errors
 /// A recorded sound cannot be read, or a SoundFont not be played.
-///
-/// # Realtime
-/// Not safe: allocates, and takes seconds.
 pub fn play(score: &Score, song_seed: u64, band: &Band<'_>, banks: &[Bank], rate: f64) -> Result<RawSong> {
     let mut rng = seed::rng(song_seed, "compose/play");
     let num_samples = (score.duration_s() * rate) as usize;
@@ -76,9 +73,6 @@ pub fn play(score: &Score, song_seed: u64, band: &Band<'_>, banks: &[Bank], rate
 }
 
 /// A synthetic voice on a melody of the song's key, where the form has singing.
-///
-/// # Realtime
-/// Not safe: allocates, and takes seconds.
 pub fn sing_lead(score: &Score, song_seed: u64, rate: f64) -> Stereo {
     let mut rng = seed::rng(song_seed, "compose/sing");
     let mut out = silence((score.duration_s() * rate) as usize);

@@ -59,9 +59,6 @@ impl MidiSong {
     ///
     /// # Errors
     /// It cannot be read, is no MIDI file, has no notes, or does not end within an hour.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn open(path: &Path) -> Result<MidiSong> {
         let bytes = std::fs::read(path).with_context(|| format!("{}: could not read it", path.display()))?;
         let song = parse(&bytes, path).with_context(|| format!("{}: not a usable MIDI file", path.display()))?;

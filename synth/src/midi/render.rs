@@ -100,9 +100,6 @@ impl Arrangement {
 ///
 /// # Panics
 /// If there is no SoundFont.
-///
-/// # Realtime
-/// Not safe: takes seconds.
 pub fn play(
     song: &MidiSong,
     arrangement: &Arrangement,

@@ -13,9 +13,6 @@ const LOW_KEY: u8 = 48;
 /// definite pitch (agogo 113, woodblock 115, taiko 116, tom 117, synth drum 118, reverse cymbal 119). Programs 32 to 39
 /// are bass; "bass + lead" is where it plays below C3. The rest is other: also the tinkle bell and steel drums, which
 /// play tunes, and sound effects. Channel and program count from 0.
-///
-/// # Realtime
-/// Safe.
 pub fn stem_of(channel: u8, program: u8, key: u8) -> usize {
     match program {
         _ if channel == PERCUSSION => DRUMS,

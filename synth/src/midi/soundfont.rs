@@ -33,9 +33,6 @@ impl Bank {
     ///
     /// # Errors
     /// It cannot be read, is damaged, or is an sf3 file, whose samples are compressed.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn open(path: &Path) -> Result<Bank> {
         let file = File::open(path).with_context(|| format!("SoundFont {}: could not open it", path.display()))?;
         let mut reader = Digesting { inner: BufReader::with_capacity(1 << 20, file), digest: Sha256::new() };
@@ -55,9 +52,6 @@ impl Bank {
     }
 
     /// Kits of percussion that it has (presets of bank 128), as program numbers.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn kits(&self) -> Vec<u8> {
         let presets = self.sounds.get_presets().iter().filter(|preset| preset.get_bank_number() == 128);
         let mut kits: Vec<u8> = presets.filter_map(|preset| u8::try_from(preset.get_patch_number()).ok()).collect();
@@ -71,9 +65,6 @@ impl Bank {
 ///
 /// # Errors
 /// The SoundFont cannot be played.
-///
-/// # Realtime
-/// Not safe: takes seconds.
 pub fn play_notes(bank: &Bank, program: u8, notes: &[Note], has_room: bool, num_samples: usize) -> Result<Stereo> {
     let mut settings = SynthesizerSettings::new(SAMPLE_RATE_HZ as i32);
     settings.enable_reverb_and_chorus = has_room;
@@ -105,9 +96,6 @@ pub fn play_notes(bank: &Bank, program: u8, notes: &[Note], has_room: bool, num_
 }
 
 /// The sf2 files where Debian's packages put them, each once.
-///
-/// # Realtime
-/// Not safe: reads the disk.
 pub fn find_installed() -> Vec<PathBuf> {
     let entries = DIRS.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten();
     let is_sf2 = |path: &PathBuf| path.extension().is_some_and(|e| e == "sf2");

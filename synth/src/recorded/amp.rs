@@ -39,9 +39,6 @@ impl Amp {
     }
 
     /// Plays a bass through it.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn apply(&self, sound: &mut Stereo, rate: f64) {
         if self.compression > 0.0 {
             compress(sound, self.compression, rate);

@@ -61,9 +61,6 @@ impl Manner {
 
 impl BassSet {
     /// Reads the names in `dir`; `None` where there are no notes.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn open(dir: &Path) -> Option<BassSet> {
         let mut notes: BTreeMap<i32, BTreeMap<i32, PathBuf>> = BTreeMap::new();
         for path in sounds(dir) {
@@ -76,9 +73,6 @@ impl BassSet {
     }
 
     /// All files.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.notes.values().flat_map(BTreeMap::values).map(PathBuf::as_path)
     }
@@ -87,9 +81,6 @@ impl BassSet {
     ///
     /// # Errors
     /// A recorded note cannot be read.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn play(&self, line: &[Note], num_samples: usize, rate: f64, rng: &mut impl Rng) -> Result<Stereo> {
         let mut manner = Manner::random(rng);
         let amp = Amp::random(rng);

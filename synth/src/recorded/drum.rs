@@ -45,9 +45,6 @@ impl Drum {
     /// The drum of a percussion note of General MIDI, with the keys that electronic kits send beside these (22 and 26
     /// are the edge of the hi-hat, 58 the rim of the floor tom). Notes of other channels, by percussive programs, are
     /// toms by their pitch.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn of_note(channel: u8, key: u8) -> Drum {
         if channel != PERCUSSION {
             return Drum::Tom((key.clamp(30, 77) - 30) / 8);
@@ -73,17 +70,11 @@ impl Drum {
     }
 
     /// Whether it belongs to what keeps time above kick and snare.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn is_top(self) -> bool {
         matches!(self, Drum::Closed | Drum::Pedal | Drum::Open | Drum::Ride | Drum::Perc(_))
     }
 
     /// What a synthesized kit has for it.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn synthesized(self) -> Piece {
         match self {
             Drum::Kick => Piece::Kick,

@@ -23,17 +23,11 @@ const FEWEST_BARS: usize = 4;
 
 impl Groove {
     /// A performance that is too short to accompany a song.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn is_fill(&self) -> bool {
         self.bars.len() < FEWEST_BARS
     }
 
     /// Cuts a MIDI song into bars; `None` where it is not in four quarters, or hardly anybody drums.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn of(song: &MidiSong) -> Option<Groove> {
         let is_in_four = song.time_signature.is_none_or(|signature| signature == (4, 4));
         let beats_per_s = song.beats_per_minute / 60.0;
@@ -60,9 +54,6 @@ impl Groove {
     }
 
     /// The sixteenths of a bar, 0..16, on which the kick falls most often: what a bass line follows.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn kick_steps(&self) -> Vec<usize> {
         let mut counts = [0usize; 16];
         for stroke in self.bars.iter().flatten().filter(|stroke| stroke.drum == Drum::Kick) {

@@ -61,9 +61,6 @@ const CLASSES: [&str; 6] = ["kick", "snare", "hat", "tom", "cymbal", "perc"];
 
 impl KitFolder {
     /// Reads the names in `dir`; `None` where none of the sub-folders has a sound.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn open(dir: &Path) -> Option<KitFolder> {
         let mut by_name: BTreeMap<(Group, String), Vec<PathBuf>> = BTreeMap::new();
         for class in CLASSES {
@@ -81,25 +78,16 @@ impl KitFolder {
     }
 
     /// The instruments that may stand for a drum, each the files of its layers.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn instruments(&self, group: Group) -> &[Vec<PathBuf>] {
         self.instruments.get(&group).map_or(&[], Vec::as_slice)
     }
 
     /// Whether it has such a drum.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn has(&self, drum: Drum) -> bool {
         self.instruments.contains_key(&drum.into())
     }
 
     /// All files.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.instruments.values().flatten().flatten().map(PathBuf::as_path)
     }

@@ -23,9 +23,6 @@ const TEMPI: Range<f64> = 80.0..160.0;
 
 impl Loop {
     /// The loops in `dir/loop`.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn find(dir: &Path) -> Vec<Loop> {
         let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut paths = sounds(&dir.join("loop"));
@@ -37,9 +34,6 @@ impl Loop {
     ///
     /// # Errors
     /// It cannot be read.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn play(&self, out: &mut Stereo, stretches_s: &[Range<f64>], beat_s: f64, rate: f64) -> Result<()> {
         let audio = audio::read_all(&self.path)?;
         let loudness = loudest_rms(&audio.samples, f64::from(audio.sample_rate_hz)).max(1e-6);

@@ -59,17 +59,11 @@ pub struct Band<'a> {
 
 impl Library {
     /// Whether nothing of it will ever be heard.
-    ///
-    /// # Realtime
-    /// Safe.
     pub fn is_empty(&self) -> bool {
         self.kits.is_empty() && self.loops.is_empty() && self.basses.is_empty() && self.grooves.is_empty()
     }
 
     /// Paths and sizes of all files, and the shares: another library makes other songs.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         digest.update(format!("{} {}", self.recorded_share, self.groove_share));
@@ -87,9 +81,6 @@ impl Library {
     ///
     /// # Errors
     /// A hit cannot be read.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn band(&self, song_seed: u64, is_composed: bool, rate: f64) -> Result<Band<'_>> {
         let mut rng = seed::rng(song_seed, "recorded/band");
         let [has_kit, has_bass, has_loop] =
@@ -109,9 +100,6 @@ impl Library {
     }
 
     /// The performance that a composed song has its drums from, and so its tempo; cheap.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn groove(&self, song_seed: u64) -> Option<&Groove> {
         let mut rng = seed::rng(song_seed, "recorded/groove");
         let is_played = rng.random_bool(self.groove_share.clamp(0.0, 1.0));
@@ -157,9 +145,6 @@ fn sounds(dir: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// A folder cannot be read, or has nothing of what it is given for.
-///
-/// # Realtime
-/// Not safe: reads the disk.
 pub fn open(kit_dirs: &[PathBuf], bass_dirs: &[PathBuf], groove_dirs: &[PathBuf]) -> Result<Library> {
     let mut library = Library::default();
     for dir in kit_dirs {
@@ -199,9 +184,6 @@ pub fn open(kit_dirs: &[PathBuf], bass_dirs: &[PathBuf], groove_dirs: &[PathBuf]
 
 impl Band<'_> {
     /// Where its sounds come from, each once.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn sources(&self) -> Vec<Source> {
         let mut sources = self.kit.as_ref().map(|kit| kit.sources.clone()).unwrap_or_default();
         sources.extend(self.drum_loop.map(|drum_loop| drum_loop.source.clone()));

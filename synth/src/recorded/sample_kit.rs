@@ -79,9 +79,6 @@ impl SampleKit {
     ///
     /// # Errors
     /// A hit cannot be read.
-    ///
-    /// # Realtime
-    /// Not safe: reads the disk.
     pub fn random(folders: &[KitFolder], rng: &mut impl Rng, rate: f64) -> Result<SampleKit> {
         // Folders that could be a kit by themselves come first; small ones are guests.
         let is_whole = |folder: &&KitFolder| [Drum::Kick, Drum::Snare, Drum::Closed].iter().all(|d| folder.has(*d));
@@ -133,9 +130,6 @@ impl SampleKit {
     }
 
     /// Plays strokes, in order of time, into `num_samples` of silence.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn play(&self, strokes: &[Stroke], num_samples: usize, rate: f64, rng: &mut impl Rng) -> Stereo {
         let mut out = silence(num_samples);
         let hats = |stroke: &Stroke| matches!(stroke.drum, Drum::Closed | Drum::Pedal | Drum::Open);

@@ -10,9 +10,6 @@ const MAJOR_PROFILE: [f64; 12] = [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19
 const MINOR_PROFILE: [f64; 12] = [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17];
 
 /// Seconds that notes sound per pitch class, from C.
-///
-/// # Realtime
-/// Safe.
 pub fn pitch_classes<'a>(notes: impl Iterator<Item = &'a Note>) -> [f64; 12] {
     let mut classes = [0.0; 12];
     for note in notes {
@@ -23,9 +20,6 @@ pub fn pitch_classes<'a>(notes: impl Iterator<Item = &'a Note>) -> [f64; 12] {
 
 /// The tonic of the key that fits the pitch classes best; of the relative major where that is a minor key. `None` if
 /// there are no notes.
-///
-/// # Realtime
-/// Safe.
 pub fn major_tonic_of(classes: &[f64; 12]) -> Option<i32> {
     if classes.iter().sum::<f64>() <= 0.0 {
         return None;

@@ -62,9 +62,6 @@ pub struct Backing {
 ///
 /// # Errors
 /// A folder cannot be read, or there is no singing in any of them.
-///
-/// # Realtime
-/// Not safe: reads the disk.
 pub fn find(dirs: &[PathBuf]) -> Result<Vec<Recording>> {
     let mut recordings = Vec::new();
     for dir in dirs {
@@ -112,9 +109,6 @@ fn solo(path: &Path) -> Option<Recording> {
 ///
 /// # Errors
 /// None of the recordings can be used.
-///
-/// # Realtime
-/// Not safe: decodes a recording.
 pub fn sing(
     recordings: &[Recording],
     backing: &Backing,

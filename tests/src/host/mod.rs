@@ -142,9 +142,6 @@ impl Plugin {
     }
 
     /// Writes what the plugin shows for a value of `param` into `text`; returns its length in bytes.
-    ///
-    /// # Realtime
-    /// Allocates nothing on the host's side.
     pub fn text_into(&mut self, param: ClapId, value: f64, text: &mut [u8]) -> usize {
         let handle = self.instance.plugin_handle();
         let extension: PluginParams = handle.get_extension().expect("the plugin has parameters");

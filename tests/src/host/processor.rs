@@ -83,9 +83,6 @@ impl Processor {
     ///
     /// # Panics
     /// When the plugin reports an error, or `around` does not call it.
-    ///
-    /// # Realtime
-    /// Safe, as far as the plugin is.
     pub fn process_block_within(
         &mut self,
         input: [&[f32]; 2],
@@ -144,9 +141,6 @@ impl Processor {
 
     /// Streams `input` through the plugin in blocks of the lengths that `block_lens` gives (the last one is cut short)
     /// and returns `[port][channel][sample]`, as long as the input. A mono port comes twice.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn render(
         &mut self,
         input: &Stereo,
@@ -157,9 +151,6 @@ impl Processor {
     }
 
     /// As `render`; each block waits until so much time has passed since the first one.
-    ///
-    /// # Realtime
-    /// Not safe: allocates.
     pub fn render_paced(
         &mut self,
         input: &Stereo,

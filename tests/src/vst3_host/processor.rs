@@ -98,9 +98,6 @@ impl Plugin {
     ///
     /// # Panics
     /// When the plugin reports an error, or `around` does not call it.
-    ///
-    /// # Realtime
-    /// Safe, as far as the plugin is.
     pub fn process_block_within(
         &mut self,
         input: [&[f32]; 2],

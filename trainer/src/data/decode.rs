@@ -1,7 +1,7 @@
 //! Decoding compressed stems once, ahead of training: to memory as long as there is room, then to disk. What was
 //! decoded to disk stays there for the next start.
 
-use crate::data::stem::{Stem, quantise, scale_of};
+use crate::data::stem::{Stem, quantize, scale_of};
 use anyhow::{Context, Result, bail};
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
@@ -48,7 +48,7 @@ impl Decoder {
         }
         let scale = scale_of(peak);
         let samples: Vec<[i16; 2]> =
-            left.iter().zip(right).map(|(l, r)| [quantise(*l, scale), quantise(*r, scale)]).collect();
+            left.iter().zip(right).map(|(l, r)| [quantize(*l, scale), quantize(*r, scale)]).collect();
         let num_bytes = samples.len() as u64 * 4;
         let take = |free: u64| free.checked_sub(num_bytes);
         if self.free_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {

@@ -35,7 +35,7 @@ impl Stem {
     pub fn from_samples(samples: &[[f32; 2]]) -> Self {
         let peak = samples.iter().flatten().fold(0f32, |peak, x| peak.max(x.abs()));
         let scale = scale_of(peak);
-        Stem::from_memory(samples.iter().map(|frame| frame.map(|x| quantise(x, scale))).collect(), scale)
+        Stem::from_memory(samples.iter().map(|frame| frame.map(|x| quantize(x, scale))).collect(), scale)
     }
 
     /// A stem that was decoded to disk by [`crate::data::decode`].
@@ -137,7 +137,7 @@ pub fn scale_of(peak: f32) -> f32 {
 }
 
 /// The nearest 16 bit sample.
-pub fn quantise(x: f32, scale: f32) -> i16 {
+pub fn quantize(x: f32, scale: f32) -> i16 {
     (x / scale).round().clamp(-32768.0, 32767.0) as i16
 }
 

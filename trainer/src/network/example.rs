@@ -60,7 +60,7 @@ impl Network for Gain {
         8 * self.num_coefs as u64
     }
 
-    fn set_statistics(&mut self, _inputs: &Tensor) {} // it does not normalise its inputs
+    fn set_statistics(&mut self, _inputs: &Tensor) {} // it does not normalize its inputs
 
     fn zero_state(&self, _batch_size: i64) -> State {
         State::default() // it has no memory

@@ -82,7 +82,7 @@ pub fn separate_and_score(
                 None => coefs.fill(Complex::default()),
             };
             let hop = hop_of_mix(song, first + s, hop_len);
-            synthesis.synthesise_into([&hop[0], &hop[1]], &mut estimate, &mut stems);
+            synthesis.synthesize_into([&hop[0], &hop[1]], &mut estimate, &mut stems);
             let Some(start) = (first + s).checked_sub(delay_hops) else { continue };
             let start = start * hop_len;
             for (stem, estimate) in stems.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::inspect::latency::live_latency_samples;
 const MAX_DRAWS: usize = 2000;
 
 /// A design whose latency lies above `from_ms` and at most at `to_ms`. Which one, `seed` and `number` alone decide, so
-/// a search can be gone on with and does not depend on the number of threads. `None` if no draw falls into the class.
+/// a search can be resumed and does not depend on the number of threads. `None` if no draw falls into the class.
 pub fn draw(seed: u64, number: u64, [from_ms, to_ms]: [f64; 2], sample_rate_hz: f64) -> Option<Design> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number + 1);

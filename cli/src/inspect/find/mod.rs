@@ -35,7 +35,7 @@ pub struct Request {
     /// Designs to print of each class.
     pub num_best: usize,
     pub num_threads: usize,
-    /// Table to write: Markdown, CSV or, to go on with later, JSON.
+    /// Table to write: Markdown, CSV or, to resume later, JSON.
     pub out: Option<PathBuf>,
 }
 

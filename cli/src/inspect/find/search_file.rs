@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Request, excerpts::Excerpt, ranking, trial::Trial};
 use crate::inspect::output;
 
-/// All of a search. Written after every trial; as JSON it can be read again and gone on with.
+/// All of a search. Written after every trial; as JSON it can be read again and resumed.
 pub struct Search {
     settings: Settings,
     pub songs: Vec<Song>,
@@ -114,7 +114,7 @@ fn kind(path: &Path) -> Result<Kind> {
 fn read(path: &Path, settings: &Settings) -> Result<Vec<Trial>> {
     let text = std::fs::read_to_string(path).map_err(|error| anyhow!("{}: could not read: {error}", path.display()))?;
     let json: Json = serde_json::from_str(&text)
-        .map_err(|error| anyhow!("{}: expected an earlier search to go on with: {error}", path.display()))?;
+        .map_err(|error| anyhow!("{}: expected an earlier search to resume: {error}", path.display()))?;
     if json.settings != *settings {
         bail!(
             "{}: holds a search with other settings: expected {settings:?}, got {:?}; name another file",

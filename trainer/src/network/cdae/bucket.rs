@@ -43,7 +43,7 @@ pub struct Bucket {
 
 /// What a bucket remembers, see [`Bucket::zero_state`]; `[B]` first.
 pub struct BucketState {
-    /// `[2][bin][P]` Normalised inputs that the next window begins with.
+    /// `[2][bin][P]` Normalized inputs that the next window begins with.
     pub inputs: Tensor,
     /// `[stem * outer][bin][3]` Last outputs of the first convolution.
     pub halves: Tensor,
@@ -170,8 +170,8 @@ impl Bucket {
         own.unflatten(-1, [self.num_bins, self.num_frames])
     }
 
-    /// Normalised inputs, slices end to end: `[B][2][bin][S * frame]`.
-    fn normalised(&self, inputs: &Tensor) -> Tensor {
+    /// Normalized inputs, slices end to end: `[B][2][bin][S * frame]`.
+    fn normalized(&self, inputs: &Tensor) -> Tensor {
         let own = self.own(inputs).permute([0, 2, 3, 1, 4]).flatten(3, 4);
         let by_bin = |t: &Tensor| t.reshape([1, 1, -1, 1]);
         (own + by_bin(&self.input_mean)) * by_bin(&self.input_scale)
@@ -210,7 +210,7 @@ impl Bucket {
     pub fn forward(&self, inputs: &Tensor, state: &BucketState, num_seen: i64, train: bool) -> (Tensor, BucketState) {
         let num_halves = 2 * inputs.size()[1];
         let half_len = self.num_frames / 2;
-        let x = Tensor::cat(&[&state.inputs, &self.normalised(inputs)], 3);
+        let x = Tensor::cat(&[&state.inputs, &self.normalized(inputs)], 3);
         // The first window of the offline form would reach over the start.
         let skipped = i64::from(num_seen == 0 && self.form == Form::Offline);
         let from_start = x.narrow(3, skipped * half_len, x.size()[3] - skipped * half_len);
@@ -252,7 +252,7 @@ impl Bucket {
     #[cfg(test)]
     pub fn whole_masks(&self, inputs: &Tensor) -> Tensor {
         let padding = if self.form == Form::Realtime { self.num_frames - 1 } else { 0 };
-        let x = self.normalised(inputs).constant_pad_nd([padding, 0]);
+        let x = self.normalized(inputs).constant_pad_nd([padding, 0]);
         let halves2 = self.conv2(&self.conv1(&x, false), false);
         let halves3 = norm_relu(&self.norm3, &self.conv3(&halves2), false);
         self.masks(&self.conv4(&halves3).narrow(3, 0, inputs.size()[1] * self.num_frames))

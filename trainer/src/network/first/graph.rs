@@ -27,7 +27,7 @@ pub fn write(
     Ok((masks, next))
 }
 
-/// `|c|` `[input][coef]` to normalised features `[1][input][padded bin][cell]`, as [`Grid::pool_into`] does it.
+/// `|c|` `[input][coef]` to normalized features `[1][input][padded bin][cell]`, as [`Grid::pool_into`] does it.
 fn pool(
     g: &mut GraphBuilder,
     magnitudes: &Value,
@@ -60,9 +60,9 @@ fn pool(
     let mean = weights.constant(g, "feature_mean")?;
     let scale = weights.constant(g, "feature_scale")?;
     let centred = g.node("Sub", &[&logarithms, &mean], &[]);
-    let normalised = g.node("Mul", &[&centred, &scale], &[]);
+    let normalized = g.node("Mul", &[&centred, &scale], &[]);
     let pads = g.ints(&[0, 0, 0, 0, 0, 0, (config.padded_bins() - config.num_bins) as i64, 0], &[8]);
-    Ok(g.node("Pad", &[&normalised, &pads], &[]))
+    Ok(g.node("Pad", &[&normalized, &pads], &[]))
 }
 
 fn conv_attributes() -> [(&'static str, Attr); 3] {

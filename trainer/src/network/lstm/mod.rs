@@ -156,7 +156,7 @@ impl BucketLstm {
     }
 
     /// `[G][S][B][hidden]` through a batch norm over G and hidden.
-    fn normalise(&self, norm: &nn::BatchNorm, x: &Tensor, train: bool) -> Tensor {
+    fn normalize(&self, norm: &nn::BatchNorm, x: &Tensor, train: bool) -> Tensor {
         let size = x.size();
         let rows = x.permute([1, 2, 0, 3]).reshape([size[1] * size[2], size[0] * size[3]]);
         let rows = norm.forward_t(&rows, train);
@@ -213,7 +213,7 @@ impl Network for BucketLstm {
             buckets.iter().zip(&self.dense_in).map(|(bucket, w)| own(bucket).flatten(2, 3).matmul(w)).collect();
         // [B][S][G * hidden] to [G][S][B][hidden]
         let dense = Tensor::cat(&dense, 2).reshape([b, s, self.groups(), hidden]).permute([2, 1, 0, 3]);
-        let dense = self.normalise(&self.norm_in, &dense, mode.is_train()).tanh();
+        let dense = self.normalize(&self.norm_in, &dense, mode.is_train()).tanh();
 
         let mut states = Vec::new();
         let mut recalled = vec![dense.shallow_clone()];
@@ -237,7 +237,7 @@ impl Network for BucketLstm {
             recalled.push(backwards);
         }
         let middle = Tensor::cat(&recalled, 3).flatten(1, 2).bmm(&self.dense_middle).unflatten(1, [s, b]);
-        let middle = self.normalise(&self.norm_middle, &middle, mode.is_train()).relu();
+        let middle = self.normalize(&self.norm_middle, &middle, mode.is_train()).relu();
         // [G][S][B][hidden] to [bucket][stem][S * B][hidden]
         let middle = middle.reshape([-1, STEMS, s * b, hidden]);
         let logits: Vec<Tensor> = self
