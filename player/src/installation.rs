@@ -20,16 +20,26 @@ pub fn find(model: Option<&str>) -> Result<Engine> {
     Ok(Engine { runtime: separator::find_runtime(&runtime_dirs())?, model: Model::read(&dir)? })
 }
 
+/// The model of that name, which may be one that the user has put there.
+///
+/// # Errors
+/// It is not there, or is damaged.
+pub fn find_model(name: &str) -> Result<Model> {
+    Ok(Model::read(&models::find_by_name(name, &model_dirs())?)?)
+}
+
 /// The folder of this program, links followed, and those above it.
 fn program_dirs() -> Vec<PathBuf> {
     let program = env::current_exe().and_then(|path| path.canonicalize());
     program.map_or_else(|_| Vec::new(), |program| program.ancestors().skip(1).map(PathBuf::from).collect())
 }
 
-fn model_dirs() -> Vec<PathBuf> {
+/// Where models are, the user's own last.
+pub fn model_dirs() -> Vec<PathBuf> {
     let dirs = program_dirs();
     let installed = models::program_data_dir();
-    [dirs.first(), dirs.get(2), installed.as_ref()].into_iter().flatten().map(|dir| dir.join("models")).collect()
+    let shipped = [dirs.first(), dirs.get(2), installed.as_ref()].into_iter().flatten().map(|dir| dir.join("models"));
+    shipped.chain(models::user_models_dir()).collect()
 }
 
 fn runtime_dirs() -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! A song, its stems and what plays them.
 
 use crate::{
-    export,
+    export, installation,
     playback::Playback,
     separating::{Engine, Separating},
     song::{Song, lock},
@@ -9,6 +9,7 @@ use crate::{
     transport::Transport,
 };
 use anyhow::{Result, anyhow};
+use models::Model;
 use separator::SpectrumFeed;
 use std::{
     path::{Path, PathBuf},
@@ -22,6 +23,7 @@ use std::{
 use unbraid_plugin::{
     meters::Meters,
     mix_controls::MixControls,
+    model_choice::ModelChoice,
     params::UnbraidParams,
     reporter::{Activity, StatusBoard},
 };
@@ -40,8 +42,9 @@ pub struct Player {
     pub meters: Arc<Meters>,
     /// What the stems are made of.
     pub spectra: Arc<SpectrumFeed>,
-    separating: Separating,
-    model_name: String,
+    separating: Arc<Separating>,
+    /// Of the model before any is open.
+    first_model: String,
     export: Arc<Export>,
 }
 
@@ -63,13 +66,27 @@ impl Player {
         let (store, transport): (Arc<StemStore>, Arc<Transport>) = Default::default();
         let (params, meters): (Arc<UnbraidParams>, Arc<Meters>) = Default::default();
         let spectra: Arc<SpectrumFeed> = Arc::default();
-        let model_name = engine.model.manifest.name.clone();
+        let first_model = engine.model.manifest.name.clone();
+        params.models.choose(ModelChoice::playing(&first_model));
         let playback = Playback::new(song.clone(), store.clone(), transport.clone(), params.clone(), meters.clone());
         let separating =
             Separating::start(engine, song.clone(), store, transport.clone(), spectra.clone(), params.clone())?;
+        let separating = Arc::new(separating);
         let board: Arc<StatusBoard> = Arc::default();
         let export = Arc::default();
-        Ok((Player { song, transport, params, board, meters, spectra, separating, model_name, export }, playback))
+        Ok((Player { song, transport, params, board, meters, spectra, separating, first_model, export }, playback))
+    }
+
+    /// From now on a model that is chosen in the editor is gone to.
+    pub fn follow_choice(&self) {
+        let (separating, board) = (Arc::downgrade(&self.separating), self.board.clone());
+        self.params.models.call_on_change(move |choice| {
+            let Some(separating) = separating.upgrade() else { return };
+            match installation::find_model(&choice.playing.name) {
+                Ok(model) => separating.choose(model),
+                Err(error) => board.update(|status| status.message = Some(error.to_string())),
+            }
+        });
     }
 
     /// Goes to a place in the song, in samples.
@@ -85,6 +102,11 @@ impl Player {
             self.seek(0);
         }
         self.transport.set_playing(is_playing);
+    }
+
+    /// Goes to another model.
+    pub fn choose_model(&self, model: Model) {
+        self.separating.choose(model);
     }
 
     /// Whether the stems of the whole song are there, or as many as there is room for.
@@ -106,17 +128,19 @@ impl Player {
     pub fn update_board(&self) {
         let (error, is_ready) = (self.error(), self.is_ready());
         let message = lock(&self.export.message).clone();
+        let graph = self.separating.graph();
+        let model = graph.map_or_else(|| self.first_model.clone(), |graph| graph.model().manifest.name.clone());
         self.board.update(|status| {
             status.activity = match (&error, is_ready) {
-                (Some(_), _) => Activity::PassingThrough,
+                (Some(_), false) => Activity::PassingThrough,
                 (None, false) => Activity::Loading,
-                (None, true) => Activity::Running,
+                (_, true) => Activity::Running,
             };
-            status.model = Some(self.model_name.clone());
+            status.model = Some(model);
             status.load = if self.is_complete() { 0.0 } else { self.separating.load() };
             status.late_hops = self.transport.num_late();
             status.sample_rate_hz = f64::from(self.song.sample_rate_hz());
-            status.message = error.map(|error| format!("Only the mix is played: {error}")).or(message);
+            status.message = error.map(|error| problem(&error, is_ready)).or(message);
         });
     }
 
@@ -174,6 +198,11 @@ impl Player {
         };
         export::export(self.song.path(), &graph, controls, path, go_on)
     }
+}
+
+/// What is wrong, in a line.
+fn problem(error: &str, is_ready: bool) -> String {
+    if is_ready { error.to_owned() } else { format!("Only the mix is played: {error}") }
 }
 
 impl Drop for Player {

@@ -46,6 +46,8 @@ struct Shared {
     spectra: Arc<SpectrumFeed>,
     params: Arc<UnbraidParams>,
     graph: Mutex<Option<Arc<Graph>>>,
+    /// The model to go to.
+    wanted_model: Mutex<Option<Model>>,
     error: Mutex<Option<String>>,
     /// Time to compute over time of music, f32 bits.
     load: AtomicU32,
@@ -74,6 +76,7 @@ impl Separating {
             spectra,
             params,
             graph: Mutex::default(),
+            wanted_model: Mutex::default(),
             error: Mutex::default(),
             load: AtomicU32::new(0),
             complete_with: Mutex::default(),
@@ -97,7 +100,13 @@ impl Separating {
         lock(&self.shared.graph).clone()
     }
 
-    /// Why it has ended.
+    /// Goes to another model: the stems of the one before are heard until there are new ones.
+    pub fn choose(&self, model: Model) {
+        *lock(&self.shared.wanted_model) = Some(model);
+        self.wake();
+    }
+
+    /// What is wrong: it has ended, or the model that was chosen last cannot be opened.
     pub fn error(&self) -> Option<String> {
         lock(&self.shared.error).clone()
     }
@@ -109,7 +118,9 @@ impl Separating {
 
     /// Whether there was nothing left to do at the last look.
     pub fn is_complete(&self) -> bool {
-        *lock(&self.shared.complete_with) == Some(self.shared.sensitivities())
+        // Not in the middle of a change.
+        lock(&self.shared.wanted_model).is_none()
+            && *lock(&self.shared.complete_with) == Some(self.shared.sensitivities())
     }
 
     /// Something has changed: it looks at once.
@@ -160,6 +171,11 @@ struct Settings {
     version: u64,
 }
 
+fn open(runtime: &Runtime, model: &Model) -> Result<Arc<Graph>, SeparatorError> {
+    model.verify()?;
+    Graph::open(runtime, model)
+}
+
 /// Sensitivities of the model's stems.
 pub(crate) fn of_model(sensitivities: &[f32; 4], stem_map: &[usize]) -> Vec<f32> {
     stem_map.iter().map(|&slot| sensitivities[slot]).collect()
@@ -168,10 +184,9 @@ pub(crate) fn of_model(sensitivities: &[f32; 4], stem_map: &[usize]) -> Vec<f32>
 impl Shared {
     fn run(&self, engine: &Engine) -> Result<(), SeparatorError> {
         let runtime = Runtime::load(&engine.runtime)?;
-        engine.model.verify()?;
-        let graph = Graph::open(&runtime, &engine.model)?;
+        let mut graph = open(&runtime, &engine.model)?;
         *lock(&self.graph) = Some(graph.clone());
-        let stem_map = stem_map(&engine.model.manifest.stems);
+        let mut model_stems = stem_map(&engine.model.manifest.stems);
         let mut run: Option<Run> = None;
         let mut settings = Settings { sensitivities: self.sensitivities(), version: 1 };
         while !self.stop.load(Ordering::Acquire) {
@@ -179,6 +194,21 @@ impl Shared {
             if sensitivities != settings.sensitivities {
                 settings = Settings { sensitivities, version: settings.version + 1 };
                 run = None;
+            }
+            let wanted_model = lock(&self.wanted_model).clone();
+            if let Some(model) = wanted_model {
+                let opened = open(&runtime, &model);
+                *lock(&self.error) = opened.as_ref().err().map(|error| format!("{error}; the model before stays"));
+                if let Ok(opened) = opened {
+                    model_stems = stem_map(&model.manifest.stems);
+                    graph = opened;
+                    *lock(&self.graph) = Some(graph.clone());
+                    settings.version += 1;
+                    run = None;
+                    *lock(&self.complete_with) = None;
+                }
+                // Unless there is yet another one.
+                lock(&self.wanted_model).take_if(|wanted| wanted.dir == model.dir);
             }
             let wanted = self.next_wanted(settings.version);
             let is_complete = wanted.is_none() && self.song.known_len().is_some();
@@ -189,9 +219,9 @@ impl Shared {
             };
             let at_hand = match &mut run {
                 Some(run) if run.next_chunk_idx() == chunk_idx => run,
-                _ => run.insert(self.begin(&graph, &stem_map, chunk_idx, &settings)?),
+                _ => run.insert(self.begin(&graph, &model_stems, chunk_idx, &settings)?),
             };
-            if !self.step(at_hand, &stem_map)? {
+            if !self.step(at_hand, &model_stems)? {
                 // The decoder is not that far.
                 thread::park_timeout(PAUSE);
             }

@@ -1,6 +1,7 @@
 //! The plugin's editor in a window of its own, and above it the timeline if there is a song.
 
 use crate::{
+    installation,
     player::Player,
     timeline::{self, Timeline},
 };
@@ -29,6 +30,7 @@ use unbraid_plugin::{
         theme::{self, Theme},
     },
     meters::Meters,
+    model_shelf::Shelf,
     params::UnbraidParams,
     reporter::StatusBoard,
 };
@@ -92,6 +94,8 @@ impl Window {
             let len_s = player.song.likely_len() as f64 / f64::from(player.song.sample_rate_hz());
             view.spectrogram.history = SpectrumHistory::new(((len_s / COLUMN_S) as usize + 500).min(MAX_COLUMNS));
             spectra.set_wanted(true);
+            view.shelf = Shelf::of(installation::model_dirs());
+            player.follow_choice();
         }
         let song = player.map(|player| (player, Timeline::default()));
         Window { view, song, applied_percent: 0, params }

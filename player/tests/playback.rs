@@ -168,9 +168,10 @@ fn a_seek_is_heard_in_the_next_block_with_stems_or_without() {
     player.transport.set_playing(true);
     // Long before the model is open: quarters of the mix.
     player.seek(50_000);
-    let out = render(&mut playback, 700);
+    let out = render(&mut playback, 2000);
     if !player.is_ready() {
-        for idx in FADE_LEN..700 {
+        // The mute is on its way for 20 ms.
+        for idx in 1200..2000 {
             let expected = 0.75 * bench.mix[0][50_000 + idx];
             assert!((out[0][idx] - expected).abs() < 1e-6, "{idx}: {} {expected}", out[0][idx]);
         }
@@ -340,4 +341,28 @@ fn sensitivity_is_heard_and_exported() {
     let exported = read_all(&path).unwrap();
     let difference = difference_db(&exported.samples[0][60_000 + FADE_LEN..80_000], &sharp[0][FADE_LEN..]);
     assert!(difference < -100.0, "{difference} dB");
+}
+
+#[test]
+fn another_model_takes_over_and_one_that_is_damaged_does_not() {
+    let bench = Bench::new();
+    let (player, mut playback) = bench.open();
+    set(&player.params.vocals.solo, 1.0);
+    wait_for("the stems", || player.is_complete());
+    let other = testing::TestModel::with_masks([0.0, 0.0, 0.0, 1.0]).write(&bench.dir.path().join("other")).unwrap();
+    let damaged = testing::TestModel::identity().write(&bench.dir.path().join("damaged")).unwrap();
+    std::fs::write(bench.dir.path().join("damaged/model.onnx"), "damaged").unwrap();
+    player.transport.set_playing(true);
+    render(&mut playback, 3000);
+    player.choose_model(damaged);
+    wait_for("the error", || player.error().is_some());
+    player.seek(60_000);
+    let before = render(&mut playback, 5000);
+    assert!(before[0][FADE_LEN..].iter().any(|x| x.abs() > 0.01), "the model before goes on");
+    player.choose_model(other);
+    wait_for("the model", || player.error().is_none());
+    wait_for("the stems", || player.is_complete());
+    player.seek(60_000);
+    let after = render(&mut playback, 5000);
+    assert!(after[0][FADE_LEN..].iter().all(|x| x.abs() < 1e-4), "its vocals are silent");
 }
