@@ -106,6 +106,8 @@ What is printed, in dB (more is better):
   mix      the same for the mix in place of the estimate
   oracle   the same for a mask on the model's own transform that knows the true stems, at the model's sample rate only:
            irm1 divides magnitudes, irm2 powers; phase is the best mask between 0 and 1; mix-phase has true magnitudes
+  leak     where a song is known not to have a stem (its song.json does not list it, or the file is silent): the level of
+           what is given for it against that of the mix, -120 at least (less is better); not part of the means of SDR
 
 A model may have fewer stems than the songs: its other, accompaniment or rest is compared with the sum of all stems that
 it does not name. Where a song has other but no bass, the bass line is taken to be inside other, and the model's bass
@@ -256,12 +258,12 @@ impl Evaluation<'_> {
             (None, Some(installation)) => (Source::Model(installation), self.rows.clone()),
             (None, None) => unreachable!("without estimates there is a model"),
         };
-        let rows = of_song(&rows, &song);
+        let (rows, silent) = of_song(&rows, &song);
         if rows.is_empty() {
             bail!("{}: has none of the stems that are judged", song.dir().display());
         }
         let bar = self.progress.song(&song.name(), song.reader()?.num_samples());
-        let outcome = song::evaluate(&source, &rows, &self.measures, &song, &bar);
+        let outcome = song::evaluate(&source, &rows, &silent, &self.measures, &song, &bar);
         bar.finish_and_clear();
         let outcome = outcome?;
         if let (Some(out), Some(text)) = (&self.args.out, &outcome.museval_json) {

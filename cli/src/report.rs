@@ -30,6 +30,8 @@ pub struct SongReport {
     stems: BTreeMap<String, Score>,
     /// Mean over those stems.
     mean: Option<Score>,
+    /// Of stems that the song is known not to have: the estimate's level against the mix's.
+    leakage_db: BTreeMap<String, f64>,
     /// Names of all rows, in the order of the table.
     #[serde(skip)]
     rows: Vec<String>,
@@ -38,13 +40,14 @@ pub struct SongReport {
 }
 
 impl SongReport {
-    /// `rows` are all that was judged; of `stems`, those that have a score.
+    /// `rows` are all that was judged; of `stems`, those that have a score; of `leakage_db`, those that are silent.
     pub fn new(
         name: String,
         seconds: f64,
         separation_s: f64,
         rows: Vec<String>,
         stems: BTreeMap<String, Score>,
+        leakage_db: BTreeMap<String, f64>,
     ) -> SongReport {
         let mean = Score::over_stems(stems.values());
         SongReport {
@@ -53,6 +56,7 @@ impl SongReport {
             real_time_factor: separation_s / seconds.max(1e-9),
             stems,
             mean,
+            leakage_db,
             rows,
             separation_s,
         }
@@ -81,6 +85,8 @@ pub struct Report {
     stems: BTreeMap<String, Score>,
     /// Mean over the stems.
     mean: Option<Score>,
+    /// Mean over the songs that are known not to have the stem.
+    leakage_db: BTreeMap<String, f64>,
     real_time_factor: f64,
     #[serde(skip)]
     rows: Vec<String>,
@@ -103,10 +109,15 @@ impl Report {
         let over_songs = |name: &String| Score::over_songs(songs.iter().filter_map(|song| song.stems.get(name)));
         let stems: BTreeMap<_, _> = rows.iter().filter_map(|name| Some((name.clone(), over_songs(name)?))).collect();
         let mean = Score::over_stems(stems.values());
+        let leaked = |name: &String| {
+            let all: Vec<f64> = songs.iter().filter_map(|song| song.leakage_db.get(name).copied()).collect();
+            (!all.is_empty()).then(|| (name.clone(), all.iter().sum::<f64>() / all.len() as f64))
+        };
+        let leakage_db = rows.iter().filter_map(leaked).collect();
         let (separation_s, song_s) =
             songs.iter().fold((0.0, 0.0), |(s, t), song| (s + song.separation_s, t + song.seconds));
         let real_time_factor = separation_s / song_s.max(1e-9);
-        Report { model, data, oracle, songs, failed, stems, mean, real_time_factor, rows }
+        Report { model, data, oracle, songs, failed, stems, mean, leakage_db, real_time_factor, rows }
     }
 
     /// All scores as JSON.

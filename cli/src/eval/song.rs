@@ -47,14 +47,17 @@ enum Stream {
     Files(EstimateReader),
 }
 
-/// Takes the estimates of the song from `source` and measures them, those of the oracle, and the mix in their place.
+/// Takes the estimates of the song from `source` and measures them, those of the oracle, and the mix in their place. Of the
+/// rows in `silent` the true stems are silent.
 pub fn evaluate(
     source: &Source,
-    rows: &[Judged],
+    judged: &[Judged],
+    silent: &[Judged],
     measures: &Measures,
     song: &StemFolder,
     bar: &SongProgress,
 ) -> Result<Outcome> {
+    let rows: Vec<Judged> = judged.iter().chain(silent).cloned().collect();
     let mut reader = song.reader()?;
     let sample_rate_hz = reader.sample_rate_hz();
     let (mut stream, mut oracle) = match source {
@@ -69,7 +72,7 @@ pub fn evaluate(
     };
 
     let num_sets = 1 + usize::from(oracle.is_some());
-    let mut meters = Meters::new(rows.len(), num_sets, measures.is_bss_eval.then_some(sample_rate_hz));
+    let mut meters = Meters::new(judged.len(), rows.len(), num_sets, measures.is_bss_eval.then_some(sample_rate_hz));
     // The true stems come first, then the estimates, then those of the oracle.
     let mut aligned = Aligned::new(1 + num_sets, rows.len());
     let mut block: [Stereo; 4] = Default::default();
@@ -125,14 +128,17 @@ pub fn evaluate(
         bar.set_message("BSSEval");
     }
     let seconds = num_samples as f64 / f64::from(sample_rate_hz);
+    let leakage =
+        rows.iter().zip(&meters.levels).filter_map(|(row, level)| Some((row.name.clone(), level.leakage_db()?)));
+    let leakage_db = leakage.collect();
     let (scores, windows) = meters.finish();
     let museval_json = windows.map(|windows| {
-        let targets = rows.iter().zip(&windows).filter_map(|(row, w)| Some((row.name.as_str(), w.as_deref()?)));
+        let targets = judged.iter().zip(&windows).filter_map(|(row, w)| Some((row.name.as_str(), w.as_deref()?)));
         museval_json::text(targets)
     });
-    let scores = rows.iter().zip(scores).filter_map(|(row, score)| Some((row.name.clone(), score?))).collect();
+    let scores = judged.iter().zip(scores).filter_map(|(row, score)| Some((row.name.clone(), score?))).collect();
     let names = rows.iter().map(|row| row.name.clone()).collect();
-    let report = SongReport::new(song.name(), seconds, separation_time.as_secs_f64(), names, scores);
+    let report = SongReport::new(song.name(), seconds, separation_time.as_secs_f64(), names, scores, leakage_db);
     Ok(Outcome { report, museval_json })
 }
 
@@ -155,16 +161,43 @@ struct Meters {
     /// `[row]`
     mix_sdr: Vec<SdrMeter>,
     bss_eval: Option<BssEval>,
+    /// `[row]`, silent rows too.
+    levels: Vec<Levels>,
+}
+
+/// Energies of a row over the song.
+#[derive(Clone, Copy, Default)]
+struct Levels {
+    truth: f64,
+    estimate: f64,
+    mix: f64,
+}
+
+/// The lowest leakage that is told, in dB.
+const LOWEST_LEAKAGE_DB: f64 = -120.0;
+
+impl Levels {
+    /// The estimate against the mix in dB, where the true stem is silent and the mix is not.
+    fn leakage_db(&self) -> Option<f64> {
+        let leakage_db = 10.0 * (self.estimate / self.mix).log10();
+        (self.truth == 0.0 && self.mix > 0.0).then_some(leakage_db.max(LOWEST_LEAKAGE_DB))
+    }
+}
+
+fn energy(stereo: &Stereo) -> f64 {
+    stereo.iter().flatten().map(|x| f64::from(*x).powi(2)).sum()
 }
 
 impl Meters {
-    fn new(num_rows: usize, num_sets: usize, bss_eval_rate_hz: Option<u32>) -> Meters {
+    /// For `num_rows` with a true stem, of `num_all` rows.
+    fn new(num_rows: usize, num_all: usize, num_sets: usize, bss_eval_rate_hz: Option<u32>) -> Meters {
         // Of a single stem there is nothing to tell apart.
         let bss_eval = bss_eval_rate_hz.filter(|_| num_rows > 1);
         Meters {
             sdr: vec![vec![SdrMeter::new(); num_rows]; num_sets],
             mix_sdr: vec![SdrMeter::new(); num_rows],
             bss_eval: bss_eval.map(|rate_hz| BssEval::new(Config::museval(num_rows, num_sets, rate_hz))),
+            levels: vec![Levels::default(); num_all],
         }
     }
 
@@ -173,6 +206,13 @@ impl Meters {
         let (truth, sets) = stems.split_first().expect("the true stems come first");
         let all: Vec<usize> = (0..truth.len()).collect();
         let mix = sum(truth, &all);
+        for ((level, truth), estimate) in self.levels.iter_mut().zip(truth).zip(&sets[0]) {
+            level.truth += energy(truth);
+            level.estimate += energy(estimate);
+            level.mix += energy(&mix);
+        }
+        let num_rows = self.mix_sdr.len();
+        let truth = &truth[..num_rows];
         for (row, truth) in truth.iter().enumerate() {
             for (meters, estimates) in self.sdr.iter_mut().zip(sets) {
                 meters[row].add([&truth[0], &truth[1]], [&estimates[row][0], &estimates[row][1]]);
@@ -180,7 +220,7 @@ impl Meters {
             self.mix_sdr[row].add([&truth[0], &truth[1]], [&mix[0], &mix[1]]);
         }
         if let Some(bss_eval) = &mut self.bss_eval {
-            let sets: Vec<&[Stereo]> = sets.iter().map(Vec::as_slice).collect();
+            let sets: Vec<&[Stereo]> = sets.iter().map(|set| &set[..num_rows]).collect();
             bss_eval.add(truth, &sets);
         }
     }

@@ -102,9 +102,10 @@ fn partition(whose: &str, names: &[String]) -> Result<Vec<Vec<usize>>> {
     Ok(parts)
 }
 
-/// The rows that this song can answer. A song with other but without bass has its bass line inside other: there, the
-/// model's bass counts as other. What the song does not have otherwise is not judged.
-pub fn of_song(rows: &[Judged], song: &StemFolder) -> Vec<Judged> {
+/// The rows that this song can answer, and those that are silent in it, since its `song.json` does not list their stems. A
+/// song with other but without bass has its bass line inside other: there, the model's bass counts as other, and nothing
+/// is known to be silent.
+pub fn of_song(rows: &[Judged], song: &StemFolder) -> (Vec<Judged>, Vec<Judged>) {
     let has = |idx: usize| song.file(idx).is_some();
     let mut rows = rows.to_vec();
     let find = |rows: &[Judged], stem: usize| rows.iter().position(|row| row.truth.contains(&stem));
@@ -120,8 +121,11 @@ pub fn of_song(rows: &[Judged], song: &StemFolder) -> Vec<Judged> {
         other.estimate.extend(row.estimate);
         rows.remove(bass);
     }
-    rows.retain(|row| row.truth.iter().any(|idx| has(*idx)));
-    rows
+    let is_bass_hidden = |row: &Judged| row.truth.contains(&BASS) && has(OTHER);
+    let (judged, mut silent): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.truth.iter().any(|idx| has(*idx)));
+    silent.retain(|row| !is_bass_hidden(row));
+    (judged, silent)
 }
 
 #[cfg(test)]
@@ -177,12 +181,19 @@ mod tests {
             song
         };
         let four = judged_stems("x", &names(&STEM_NAMES), &[]).unwrap();
-        let judged = of_song(&four, &song(&["vocals", "drums", "other"]));
+        let (judged, silent) = of_song(&four, &song(&["vocals", "drums", "other"]));
+        assert_eq!(silent, []);
         assert_eq!(judged.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["vocals", "drums", "bass+other"]);
         assert_eq!(judged[2].estimate, [3, 2]);
-        let judged = of_song(&four, &song(&["vocals", "drums"]));
+        let (judged, silent) = of_song(&four, &song(&["vocals", "drums"]));
+        assert_eq!(silent.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["bass", "other"]);
         assert_eq!(judged.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["vocals", "drums"]);
         let two = judged_stems("x", &names(&["vocals", "rest"]), &[]).unwrap();
-        assert_eq!(of_song(&two, &song(&["vocals", "drums", "other"])), two);
+        assert_eq!(of_song(&two, &song(&["vocals", "drums", "other"])), (two.clone(), Vec::new()));
+        let (judged, silent) = of_song(&two, &song(&["drums", "other"]));
+        assert_eq!((&judged[..], &silent[..]), (&two[1..], &two[..1]));
+        // Estimates without other, each judged alone: a bass line may still be inside the song's other.
+        let bass = [Judged { name: "bass".into(), truth: vec![2], estimate: vec![0] }];
+        assert_eq!(of_song(&bass, &song(&["drums", "other"])), (Vec::new(), Vec::new()));
     }
 }

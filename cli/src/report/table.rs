@@ -42,13 +42,21 @@ impl Report {
         for column in columns {
             let _ = write!(table, "{:>1$}", column.0, width(column));
         }
+        if !self.leakage_db.is_empty() {
+            let _ = write!(table, "{:9}", "");
+        }
         let _ = write!(table, "\n{:song_width$}  {:row_width$}", "dB", "stem");
         for column in columns {
             let _ = write!(table, "{:>1$}", column.1, width(column));
         }
+        let has_leakage = !self.leakage_db.is_empty();
+        if has_leakage {
+            let _ = write!(table, "{:>9}", "leak");
+        }
         table.push('\n');
 
-        let mut add_rows = |song: &str, rows: &[String], stems: &BTreeMap<String, Score>, mean: Option<Score>| {
+        type Stems<'a> = (&'a BTreeMap<String, Score>, &'a BTreeMap<String, f64>);
+        let mut add_rows = |song: &str, rows: &[String], (stems, leakage_db): Stems, mean: Option<Score>| {
             let rows = rows.iter().map(|name| (name.as_str(), stems.get(name).copied())).chain([("mean", mean)]);
             for (row_idx, (name, score)) in rows.enumerate() {
                 let song = if row_idx == 0 { song } else { "" };
@@ -61,14 +69,20 @@ impl Report {
                         None => write!(table, "{:>width$}", "-"),
                     };
                 }
+                if has_leakage {
+                    let _ = match leakage_db.get(name) {
+                        Some(leakage_db) => write!(table, "{leakage_db:>9.1}"),
+                        None => write!(table, "{:>9}", "-"),
+                    };
+                }
                 table.push('\n');
             }
         };
         for song in &self.songs {
-            add_rows(&song.name, &song.rows, &song.stems, song.mean);
+            add_rows(&song.name, &song.rows, (&song.stems, &song.leakage_db), song.mean);
         }
         if self.songs.len() > 1 {
-            add_rows("all songs", &self.rows, &self.stems, self.mean);
+            add_rows("all songs", &self.rows, (&self.stems, &self.leakage_db), self.mean);
         }
         self.add_notes(&mut table, is_bss_eval);
         table
@@ -82,6 +96,9 @@ impl Report {
         }
         let over_songs = if self.songs.len() > 1 { ", mean over songs" } else { "" };
         let _ = writeln!(table, "global: SDR of the whole song{over_songs}; mix: the mix in place of the estimate");
+        if !self.leakage_db.is_empty() {
+            let _ = writeln!(table, "leak: level against the mix where the song does not have the stem{over_songs}");
+        }
         if let Some(oracle) = self.oracle {
             let _ = writeln!(table, "oracle: {oracle} mask on the model's own transform");
         }

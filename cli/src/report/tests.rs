@@ -6,7 +6,7 @@ use super::*;
 
 const ROWS: [&str; 4] = ["vocals", "drums", "bass", "other"];
 
-fn report(with_bss: bool) -> Report {
+fn report(with_bss: bool, leaks: &[(&str, f64)]) -> Report {
     let measured = |sdr_db: f64| {
         let bss = Ratios { sdr_db: sdr_db - 1.0, isr_db: f64::INFINITY, sir_db: 10.0 * sdr_db, sar_db: f64::NAN };
         Measured::new(sdr_db, with_bss.then_some(bss))
@@ -15,7 +15,8 @@ fn report(with_bss: bool) -> Report {
     let song = |name: &str, seconds, separation_s, scores: [Option<Score>; 4]| {
         let rows = ROWS.map(String::from).to_vec();
         let stems = rows.iter().cloned().zip(scores).filter_map(|(name, score)| Some((name, score?))).collect();
-        SongReport::new(name.into(), seconds, separation_s, rows, stems)
+        let leaks = leaks.iter().map(|(name, db)| (name.to_string(), *db)).collect();
+        SongReport::new(name.into(), seconds, separation_s, rows, stems, leaks)
     };
     let songs = vec![
         song("hydrogen", 100.0, 20.0, [score(5.0), score(3.0), None, score(1.0)]),
@@ -28,7 +29,7 @@ fn report(with_bss: bool) -> Report {
 
 #[test]
 fn means_and_medians_leave_out_what_is_missing() {
-    let report = report(true);
+    let report = report(true, &[]);
     let close = |x: f64, want: f64| assert!((x - want).abs() < 1e-9, "{x} instead of {want}");
     close(report.songs[0].mean.unwrap().sdr_db, 3.0);
     close(report.stems["vocals"].sdr_db, 9.0);
@@ -47,7 +48,7 @@ fn means_and_medians_leave_out_what_is_missing() {
 #[test]
 fn the_table_is_aligned() {
     for with_bss in [false, true] {
-        let table = report(with_bss).table();
+        let table = report(with_bss, &[]).table();
         let rows: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
         assert_eq!(rows.len(), 2 + 4 * 5, "{table}");
         assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{table}");
@@ -62,4 +63,18 @@ fn the_table_is_aligned() {
             assert_eq!(rows[9], "           bass   -10.50    -4.00  -6.50");
         }
     }
+}
+
+#[test]
+fn leakage_stands_beside_the_scores_and_in_no_mean_of_them() {
+    let (with, without) = (report(false, &[("bass", -14.0)]), report(false, &[]));
+    assert_eq!(with.leakage_db, BTreeMap::from([("bass".to_string(), -14.0)]));
+    assert_eq!(with.mean, without.mean);
+    let table = with.table();
+    let rows: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{table}");
+    assert!(rows[1].ends_with("     leak"), "{table}");
+    assert!(rows[4].ends_with("    -14.0") && rows[5].ends_with("        -"), "{table}");
+    assert!(table.contains("leak: level against the mix"), "{table}");
+    assert!(!without.table().contains("leak"));
 }

@@ -3,6 +3,7 @@
 mod equalizer;
 mod shift;
 
+use crate::augment::equalizer::Equalizer;
 use crate::augment::shift::Shift;
 use crate::data::Stem;
 use crate::data::{BASS, DRUMS, SAMPLE_RATE_HZ};
@@ -11,7 +12,7 @@ use rand::{Rng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use synth::{Limiter, LimiterConfig};
+use synth::{Limiter, LimiterConfig, Room, add_room};
 
 /// What is changed, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
@@ -26,6 +27,10 @@ pub struct Augmentation {
     /// How often vocals, drums, bass and other are left out
     #[arg(long, default_value_t = PerStem([0.12, 0.25, 0.08, 0.08]), value_name = "SHARE,SHARE,SHARE,SHARE")]
     pub silence: PerStem,
+    /// How often a stem is taken from where chance falls, silent there or not, instead of looking for a place where it sounds
+    #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
+    #[serde(default)]
+    pub anywhere: f64,
     /// How often the channels of a stem are swapped
     #[arg(long, default_value_t = 0.5, value_parser = share, value_name = "SHARE")]
     pub swap: f64,
@@ -52,6 +57,19 @@ pub struct Augmentation {
     /// How often a stem goes through a random equaliser
     #[arg(long, default_value_t = 0.9, value_parser = share, value_name = "SHARE")]
     pub equalizer: f64,
+    /// How often that equaliser is a strong one: a shelf below 50 to 150 Hz, up to four peaks, a shelf above 6 to 12 kHz, each
+    /// of up to 9 dB
+    #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
+    #[serde(default)]
+    pub strong_equalizer: f64,
+    /// How often a stem stands in a random room
+    #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
+    #[serde(default)]
+    pub reverb: f64,
+    /// How often the whole mix goes through an equaliser of up to 6 dB, and all stems with it
+    #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
+    #[serde(default)]
+    pub mix_equalizer: f64,
     /// How often a mix is mastered: driven up to 9 dB into a limiter, whose gain all stems follow
     #[arg(long, default_value_t = 0.3, value_parser = share, value_name = "SHARE")]
     pub master: f64,
@@ -114,6 +132,7 @@ impl Augmentation {
             mix_songs: 0.0,
             gain_db: 0.0,
             silence: PerStem([0.0; 4]),
+            anywhere: 0.0,
             swap: 0.0,
             polarity: 0.0,
             speed: 0.0,
@@ -122,6 +141,9 @@ impl Augmentation {
             stage: 0.0,
             pluck: 0.0,
             equalizer: 0.0,
+            strong_equalizer: 0.0,
+            reverb: 0.0,
+            mix_equalizer: 0.0,
             master: 0.0,
             no_augmentation: true,
         }
@@ -142,6 +164,10 @@ impl Augmentation {
 
     /// Masters a mix, `[stem][channel][sample]`: its stems still sum to it.
     pub fn master(&self, stems: &mut [[Vec<f32>; 2]], rng: &mut StdRng) {
+        if happens(self.mix_equalizer, rng) {
+            let equalizer = Equalizer::draw_strong(6.0, 3.0, rng);
+            stems.iter_mut().for_each(|stem| equalizer.apply(stem));
+        }
         const CEILING: f32 = 0.98;
         let drive_db: f32 = rng.random_range(0.0..9.0);
         if !rng.random_bool(self.master) {
@@ -180,9 +206,34 @@ impl Augmentation {
             restage(stem, width, 10f32.powf(balance_db / 20.0));
         }
         if rng.random_bool(self.equalizer) {
-            crate::augment::equalizer::Equalizer::draw(rng).apply(stem);
+            let strong = happens(self.strong_equalizer, rng);
+            let equalizer = if strong { Equalizer::draw_strong(9.0, 5.0, rng) } else { Equalizer::draw(rng) };
+            equalizer.apply(stem);
+        }
+        if happens(self.reverb, rng) {
+            put_into_room(stem, stem_idx, rng);
         }
     }
+}
+
+/// Whether something happens; what never does takes no random number, so that runs without it draw what they always drew.
+pub fn happens(share: f64, rng: &mut StdRng) -> bool {
+    share > 0.0 && rng.random_bool(share)
+}
+
+/// Adds the answer of a random room: a short and dark one to drums and bass, up to a hall to the others.
+fn put_into_room(stem: &mut [Vec<f32>; 2], stem_idx: usize, rng: &mut StdRng) {
+    let (largest, longest, loudest) = match stem_idx {
+        BASS => (0.8, 0.6, 0.08),
+        DRUMS => (1.2, 0.75, 0.25),
+        _ => (2.0, 0.88, 0.5),
+    };
+    let room = Room {
+        size: rng.random_range(0.3..largest),
+        feedback: rng.random_range(0.4..longest),
+        bright_hz: Some(rng.random_range(1500.0..9000.0)),
+    };
+    add_room(stem, f64::from(SAMPLE_RATE_HZ), rng.random_range(0.02..loudest), room);
 }
 
 /// Reads `out` from `position` on at `speed` times the original pitch and tempo (third-order Hermite interpolation),
@@ -258,6 +309,50 @@ mod tests {
         }
         let (low, high) = gains.iter().fold((f32::MAX, 0f32), |(low, high), gain| (low.min(*gain), high.max(*gain)));
         assert!(high > 1.02 * low, "the limiter works: gains from {low} to {high}");
+    }
+
+    fn noise(rng: &mut StdRng) -> [Vec<f32>; 2] {
+        [0, 1].map(|_| (0..20_000).map(|_| rng.random_range(-0.2f32..0.2)).collect())
+    }
+
+    /// Everything off.
+    fn nothing() -> Augmentation {
+        Augmentation { no_augmentation: true, ..Augmentation::default() }.resolved()
+    }
+
+    #[test]
+    fn a_stem_in_a_room_rings_on_after_its_end_and_is_the_same_until_the_first_echo() {
+        let mut rng = StdRng::seed_from_u64(5);
+        for stem_idx in [0, DRUMS, BASS, 3] {
+            let mut stem = noise(&mut rng);
+            stem.iter_mut().for_each(|channel| channel[10_000..].fill(0.0));
+            let dry = stem.clone();
+            nothing().change(stem_idx, &mut stem, &mut rng);
+            assert_eq!(stem, dry, "what is off changes nothing");
+            Augmentation { reverb: 1.0, ..nothing() }.change(stem_idx, &mut stem, &mut rng);
+            // The shortest way is 30 ms in a room of size 0.3.
+            assert!((0..350).all(|i| (stem[0][i] - dry[0][i]).abs() < 1e-6), "stem {stem_idx}");
+            let tail: f32 = stem[0][10_000..12_000].iter().map(|x| x * x).sum();
+            let body: f32 = dry[0][..10_000].iter().map(|x| x * x).sum();
+            assert!(tail > 1e-7 * body && tail < body, "stem {stem_idx}: {tail} of {body}");
+        }
+    }
+
+    #[test]
+    fn an_equalised_mix_is_the_sum_of_equalised_stems() {
+        let mut rng = StdRng::seed_from_u64(6);
+        let stems: Vec<[Vec<f32>; 2]> = (0..4).map(|_| noise(&mut rng)).collect();
+        let mix: [Vec<f32>; 2] =
+            [0, 1].map(|channel| (0..20_000).map(|i| stems.iter().map(|stem| stem[channel][i]).sum()).collect());
+        let on = Augmentation { mix_equalizer: 1.0, ..nothing() };
+        let (mut equalised, mut whole) = (stems.clone(), vec![mix]);
+        on.master(&mut equalised, &mut StdRng::seed_from_u64(7));
+        on.master(&mut whole, &mut StdRng::seed_from_u64(7));
+        let sum = |i: usize| equalised.iter().map(|stem| stem[1][i]).sum::<f32>();
+        let peak = whole[0][1].iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+        assert!((0..20_000).all(|i| (sum(i) - whole[0][1][i]).abs() < 1e-3 * peak), "up to what f32 filters round");
+        let change = |i: usize| (equalised[0][0][i] - stems[0][0][i]).abs();
+        assert!((0..20_000).map(change).fold(0.0, f32::max) > 1e-3, "it does something");
     }
 
     #[test]

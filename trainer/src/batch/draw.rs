@@ -1,6 +1,6 @@
 //! Drawing the stems of one example from songs.
 
-use crate::augment::{Augmentation, read_at_speed};
+use crate::augment::{Augmentation, happens, read_at_speed};
 use crate::data::{BASS, DRUMS, OTHER, SILENCE, Song};
 use crate::data::{DrawnStems, Known, Shares};
 use anyhow::Result;
@@ -56,8 +56,8 @@ pub fn draw_stems(songs: &[Song], drawing: &Drawing, num_samples: usize, rng: &m
         let gain = augmentation.draw_gain(stem_idx, rng);
         let mut out = [vec![0.0; num_samples], vec![0.0; num_samples]];
         if let Some(stem) = &song.stems[stem_idx] {
-            if !together {
-                // Silence teaches little: look for sound a few times.
+            if !together && !happens(augmentation.anywhere, rng) {
+                // Look for sound a few times.
                 for _ in 0..4 {
                     if stem.power(position, num_samples)? > SILENCE {
                         break;

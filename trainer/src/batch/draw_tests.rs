@@ -90,3 +90,27 @@ fn without_augmentation_the_stems_are_those_of_one_song() {
         }
     }
 }
+
+#[test]
+fn stems_are_looked_for_where_they_sound_unless_they_are_taken_from_anywhere() {
+    // Vocals sound in the last twentieth only.
+    let num_samples = 20 * NUM_SAMPLES;
+    let mut late = vec![[0.0; 2]; num_samples];
+    late[19 * NUM_SAMPLES..].fill([0.1; 2]);
+    let stem = |samples: &[[f32; 2]]| Some(Arc::new(Stem::from_samples(samples)));
+    let constant = vec![[0.1; 2]; num_samples];
+    let stems = [stem(&late), stem(&constant), stem(&constant), stem(&constant)];
+    let song = Song { name: "late".into(), stems, known: Known::All, num_samples, bass_activity: 1.0, weight: 1.0 };
+    let nothing = Augmentation { no_augmentation: true, ..Augmentation::default() }.resolved();
+    let share_of_silence = |anywhere: f64| {
+        let augmentation = Augmentation { mix_songs: 1.0, anywhere, ..nothing };
+        let drawing = Drawing { shares: Shares::default(), augmentation };
+        let mut rng = StdRng::seed_from_u64(4);
+        let songs = std::slice::from_ref(&song);
+        let silent = (0..300).filter(|_| is_silent(&draw_stems(songs, &drawing, 100, &mut rng).unwrap().samples[0]));
+        silent.count() as f64 / 300.0
+    };
+    let (sought, anywhere) = (share_of_silence(0.0), share_of_silence(1.0));
+    assert!((0.7..0.85).contains(&sought), "five tries: {sought}");
+    assert!((0.9..0.99).contains(&anywhere), "one: {anywhere}");
+}

@@ -28,6 +28,8 @@ pub struct Contents {
     pub magnitude_forms: bool,
     /// Also the mix's coefficients and the stems' samples, for losses in time.
     pub waveforms: bool,
+    /// Also the coefficients of the mix and of what is known apart.
+    pub coefs: bool,
 }
 
 impl Contents {
@@ -40,6 +42,7 @@ impl Contents {
             output_kind: network.output_kind(),
             magnitude_forms: false,
             waveforms: false,
+            coefs: false,
         }
     }
 
@@ -75,6 +78,8 @@ pub struct Example {
     pub mix: Vec<Complex<f32>>,
     /// `[stem][channel][sample]` The stems, at least as long as the slices cover them whole; empty unless asked for.
     pub targets: Vec<[Vec<f32>; 2]>,
+    /// `[slice][part][channel][coef]` What is known apart ([`parts`]); empty unless asked for.
+    pub parts: Vec<Complex<f32>>,
 }
 
 /// Turns drawn stems into [`Example`]s; one per loader thread.
@@ -139,7 +144,8 @@ impl<'a> ExampleMaker<'a> {
             known: Some(known),
             ..Example::default()
         };
-        if self.contents.waveforms {
+        let has_mix = self.contents.waveforms || self.contents.coefs;
+        if has_mix {
             example.mix.reserve_exact(num_slices * 2 * plan.num_coefs());
         }
         let mut mix_energy = 0f64;
@@ -150,8 +156,13 @@ impl<'a> ExampleMaker<'a> {
             self.planes.write_into(&self.mix, &mut self.inputs);
             self.contents.layout.pool_planes_into(transform, &self.inputs, inputs);
             mix_energy += self.add_forms(&mut example, s, known);
-            if self.contents.waveforms {
+            if has_mix {
                 self.mix.iter().for_each(|mix| example.mix.extend_from_slice(mix));
+            }
+            if self.contents.coefs {
+                for stems in parts(known) {
+                    (0..2).for_each(|channel| example.parts.extend(self.sum_of(stems, channel)));
+                }
             }
         }
         if self.contents.waveforms {

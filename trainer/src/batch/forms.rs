@@ -192,6 +192,7 @@ mod tests {
                     input_kind: InputKind::Magnitude,
                     output_kind: OutputKind::Mask,
                     waveforms: false,
+                    coefs: false,
                 };
                 let positions = layout.num_positions(&transform);
                 let masks: Vec<f32> = (0..NUM_SLICES * 8 * positions).map(|_| rng.random()).collect();
@@ -224,6 +225,7 @@ mod tests {
             output_kind: OutputKind::ComplexMask,
             magnitude_forms: false,
             waveforms: false,
+            coefs: false,
         };
         let example = ExampleMaker::new(&transform, contents).transform(stems.clone(), NUM_SLICES, Known::BassInOther);
         let batch = Batch::new(vec![example], NUM_SLICES);

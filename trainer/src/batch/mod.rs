@@ -20,18 +20,21 @@ pub struct Batch {
     pub inputs: Tensor,
     /// Targets as quadratic forms.
     pub forms: Forms,
-    /// What losses in time compare; none unless they were asked for.
+    /// What losses in time and of coefficients compare; none unless they were asked for.
     pub waveforms: Option<Arc<Waveforms>>,
     /// B, the number of examples.
     pub batch_size: i64,
 }
 
-/// Mixes as coefficients and stems as samples, as the examples hold them; always on the CPU.
+/// Mixes as coefficients, and stems as samples or coefficients, as the examples hold them; always on the CPU. What no loss
+/// asked for is empty.
 pub struct Waveforms {
     /// `[B]`, each `[slice][channel][coef]`.
     pub mix: Vec<Vec<Complex<f32>>>,
     /// `[B]`, each `[stem][channel][sample]`, see [`Example::targets`].
     pub targets: Vec<Vec<[Vec<f32>; 2]>>,
+    /// `[B]`, each `[slice][part][channel][coef]`, see [`Example::parts`].
+    pub parts: Vec<Vec<Complex<f32>>>,
 }
 
 impl Batch {
@@ -60,8 +63,13 @@ impl Batch {
         };
         let inputs = stack(|e| &e.inputs, &[num_inputs]).expect(expected);
         let waveforms = examples.iter().any(|e| !e.mix.is_empty()).then(|| {
-            let (mix, targets) = examples.into_iter().map(|e| (e.mix, e.targets)).unzip();
-            Arc::new(Waveforms { mix, targets })
+            let mut waveforms = Waveforms { mix: Vec::new(), targets: Vec::new(), parts: Vec::new() };
+            for Example { mix, targets, parts, .. } in examples {
+                waveforms.mix.push(mix);
+                waveforms.targets.push(targets);
+                waveforms.parts.push(parts);
+            }
+            Arc::new(waveforms)
         });
         Batch { inputs, forms, waveforms, batch_size: b }
     }

@@ -4,6 +4,7 @@ use super::operations;
 use crate::batch::Batch;
 use crate::batch::example::{Contents, ExampleMaker};
 use crate::data::Known;
+use crate::layers::tape;
 use crate::loss::{InverseKind, LossWeights, Objective};
 use crate::network::{Mode, NetworkConfig};
 use crate::record::recipe::Recipe;
@@ -188,8 +189,8 @@ impl<'a> Case<'a> {
         let start = Instant::now();
         let batch = batch.to_device(device);
         let mode = Mode::Train { dropout_seed: self.step_s.len() as u64 };
-        let losses = self.objective.losses_of(&*self.network, &batch, mode);
-        self.adam.gather(&losses.total, 1.0);
+        let (losses, tape) = tape::record(|| self.objective.losses_of(&*self.network, &batch, mode));
+        self.adam.gather(&losses.total, 1.0, tape);
         let norm = self.adam.apply(1e-4, &Recipe::default());
         anyhow::ensure!(norm.is_finite(), "a gradient of norm {norm}");
         if counts {

@@ -6,8 +6,10 @@
 //! one slice to the next is its own affair: [`Ops::gru_in_time`] reads and writes a named state, and nothing else does.
 
 mod graph;
+mod gru;
 mod parts;
 mod state;
+pub mod tape;
 mod tensors;
 
 pub use graph::{GraphOps, StateShape};
@@ -57,6 +59,9 @@ pub trait Ops {
     fn concat(&mut self, parts: &[&Self::Value], axis: usize) -> Self::Value;
     /// `len` entries of an axis, from `start` on.
     fn narrow(&mut self, x: &Self::Value, axis: usize, start: i64, len: i64) -> Self::Value;
+    /// The value itself. In training, a place from which gradients are taken anew: to be called where a value goes both into a
+    /// recurrent layer and past it ([`tape`]).
+    fn cut(&mut self, x: &Self::Value) -> Self::Value;
     /// Zeros behind the last axis.
     fn pad(&mut self, x: &Self::Value, num_zeros: i64) -> Self::Value;
     /// Some values 0 in training, drawn by the step's seed; nothing otherwise.

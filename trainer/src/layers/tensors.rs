@@ -1,6 +1,7 @@
 //! The operations over a whole batch, in libtorch.
 
-use super::{BandLinear, BiGru, Gru, Linear, Mode, Norm, Ops, State, Unary};
+use super::gru::Direction;
+use super::{BandLinear, BiGru, Gru, Linear, Mode, Norm, Ops, State, Unary, tape};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tch::{Kind, Tensor};
 
@@ -80,6 +81,10 @@ impl Ops for TensorOps<'_> {
         x.narrow(LEAD + axis as i64, start, len)
     }
 
+    fn cut(&mut self, x: &Tensor) -> Tensor {
+        tape::cut(x)
+    }
+
     fn pad(&mut self, x: &Tensor, num_zeros: i64) -> Tensor {
         x.constant_pad_nd([0, num_zeros])
     }
@@ -123,6 +128,14 @@ impl Ops for TensorOps<'_> {
         let (_, before) = given.expect("a state for every recurrent layer");
         let train = self.mode.is_train();
         let x = x.reshape([s, rows, len]);
+        // Only training records, and it has no use for the state at the end of a chunk.
+        if tape::is_recording(&x) && before.abs().max().double_value(&[]) == 0.0 {
+            let gates = x.linear(&layer.from_input, Some(&layer.input_bias));
+            let y = tape::gru(&gates, &[Direction { layer, is_backward: false }]);
+            let after = y.detach().narrow(0, s - 1, 1);
+            self.next.tensors.push((state.to_owned(), after));
+            return y.reshape([s, size[1], size[2], layer.hidden()]);
+        }
         let (y, after) = x.gru(before, &layer.params(), true, 1, 0.0, train, false, false);
         self.next.tensors.push((state.to_owned(), after));
         y.reshape([s, size[1], size[2], layer.hidden()])
@@ -135,6 +148,14 @@ impl Ops for TensorOps<'_> {
         let zeros = Tensor::zeros([2, rows, hidden], (x.kind(), x.device()));
         let train = self.mode.is_train();
         let x = x.reshape([rows, bands, size[3]]).transpose(0, 1).contiguous();
+        if tape::is_recording(&x) {
+            let weight = Tensor::cat(&[&layer.up.from_input, &layer.down.from_input], 0);
+            let bias = Tensor::cat(&[&layer.up.input_bias, &layer.down.input_bias], 0);
+            let directions = [(&layer.up, false), (&layer.down, true)];
+            let directions = directions.map(|(layer, is_backward)| Direction { layer, is_backward });
+            let y = tape::gru(&x.linear(&weight, Some(&bias)), &directions);
+            return y.transpose(0, 1).reshape([size[0], size[1], bands, 2 * hidden]);
+        }
         let (y, _) = x.gru(&zeros, &params, true, 1, 0.0, train, true, false);
         y.transpose(0, 1).reshape([size[0], size[1], bands, 2 * hidden])
     }

@@ -1,7 +1,8 @@
 //! What a network is trained on: losses by name, each with a weight ([`LossWeights`]), and what they add up to
 //! ([`Objective`]).
 //!
-//! Losses of coefficients are quadratic forms of the masks and nearly free ([`crate::batch::forms`]). Losses of samples ([`time`]) go
+//! Squared errors of coefficients are quadratic forms of the masks and nearly free ([`crate::batch::forms`]); absolute ones
+//! of plain STFTs ([`coefs`]) take a pass over the coefficients. Losses of samples ([`time`]) go
 //! through the inverse transform ([`crate::inverse`]): on the CPU, samples, losses and gradients are computed on threads,
 //! outside of torch ([`kernels`]), and the gradient by the masks, brought back by the adjoint of the inverse, enters as
 //! `sum(mask * gradient)`. On a GPU inverse and losses are part of torch's graph.
@@ -10,6 +11,7 @@
 //! resolutions and two of each example's sums ([`in_time::NUM_DRAWN_SUMS`]), drawn anew by the step's seed: in the long
 //! run that is the mean, at a fraction of the time. Without training ([`Mode::Apply`]) it is the mean itself.
 
+mod coefs;
 mod in_time;
 mod kernels;
 mod sums;
@@ -38,6 +40,8 @@ pub enum LossKind {
     Mse,
     /// Mean squared error of magnitudes over the combinations, in parts of the mix's energy.
     MagnitudeMse,
+    /// Mean absolute error of complex coefficients over what is known of the stems, in parts of the mix's.
+    StftL1,
     /// Mean squared distance of the masks' sum from 1.
     MaskSum,
     /// A loss of samples, over the combinations or over what is known of the stems alone.
@@ -60,6 +64,7 @@ const NAMES: &[(&str, LossKind, &str)] = {
     &[
         ("mse", LossKind::Mse, "squared error of complex coefficients, over the 14 combinations of stems"),
         ("magnitude-mse", LossKind::MagnitudeMse, "squared error of magnitudes, over the combinations"),
+        ("stft-l1", LossKind::StftL1, "absolute error of a plain STFT's complex coefficients, over the stems"),
         ("mask-sum", LossKind::MaskSum, "squared distance of the masks' sum from 1"),
         ("sdr", Time(TimeLoss::Sdr, Combinations), "minus SDR in dB of the samples, over the combinations"),
         ("sdr-stems", Time(TimeLoss::Sdr, Stems), "the same, over the stems"),
@@ -155,6 +160,7 @@ pub struct Losses {
 pub struct Objective {
     weights: LossWeights,
     inverse: Option<Inverse>,
+    transform: Arc<Transform>,
 }
 
 impl Objective {
@@ -188,17 +194,24 @@ impl Objective {
         device: Device,
         kind: InverseKind,
     ) -> Result<Self> {
+        let of_coefs = weights.0.iter().any(|(kind, _)| *kind == LossKind::StftL1);
+        let is_plain = transform.design.stft_lens().is_some() && layout == Layout::Coefs;
+        ensure!(
+            !of_coefs || is_plain,
+            "loss stft-l1: expected a network on a plain STFT, as band-gru on stft:3072:768"
+        );
         let inverse = match weights.in_time() {
             true => Some(Inverse::new(transform, layout, device, kind)?),
             false => None,
         };
-        Ok(Objective { weights, inverse })
+        Ok(Objective { weights, inverse, transform: transform.clone() })
     }
 
     /// What a batch must hold so that `network` can be trained on these losses.
     pub fn contents(&self, network: &dyn Network) -> Contents {
         let magnitude_forms = self.weights.0.iter().any(|(kind, _)| *kind == LossKind::MagnitudeMse);
-        Contents { magnitude_forms, waveforms: self.weights.in_time(), ..Contents::of(network) }
+        let coefs = self.weights.0.iter().any(|(kind, _)| *kind == LossKind::StftL1);
+        Contents { magnitude_forms, waveforms: self.weights.in_time(), coefs, ..Contents::of(network) }
     }
 
     /// Losses of what `network` makes of a batch from the zero state.
@@ -239,6 +252,10 @@ impl Objective {
             let part = match kind {
                 LossKind::Mse | LossKind::MagnitudeMse => forms(*kind),
                 LossKind::MaskSum => mask_sum(&masks),
+                LossKind::StftL1 => {
+                    let waveforms = batch.waveforms.as_ref().expect("asked for in contents");
+                    coefs::loss(&masks, &batch.forms.known, waveforms, self.transform.plan.coef_energy_weights())
+                }
                 LossKind::Time(..) => continue,
             };
             total += &part * *weight;

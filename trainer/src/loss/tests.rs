@@ -175,6 +175,7 @@ fn a_batch_with_losses_in_time_gives_their_gradient_to_the_masks_either_way() {
         output_kind: OutputKind::Mask,
         magnitude_forms: true,
         waveforms: true,
+        coefs: false,
     };
     let mut maker = ExampleMaker::new(&transform, contents);
     let mut example = |known| {
@@ -227,6 +228,7 @@ fn losses_are_computed_in_32_bits_whatever_the_network_does() {
         output_kind: OutputKind::Mask,
         magnitude_forms: false,
         waveforms: true,
+        coefs: false,
     };
     let num_slices = 5;
     let mut rng = StdRng::seed_from_u64(9);

@@ -1,6 +1,7 @@
 //! Adam (Kingma and Ba 2015, algorithm 1) and AdamW with its moments in the open: `tch`'s optimizer cannot be saved, and a run
 //! that resumes without its moments is another run.
 
+use crate::layers::tape::Tape;
 use crate::record::recipe::{Optimizer, Recipe};
 use tch::{Kind, Tensor, nn::VarStore, no_grad};
 
@@ -33,10 +34,10 @@ impl Adam {
         Adam { step: 0, first: zeros(), second: zeros(), lens, variables }
     }
 
-    /// Adds the gradient of `share` times a loss to what has been gathered since the last step: several batches in parts
-    /// make one step, as if they had been one batch.
-    pub fn gather(&mut self, loss: &Tensor, share: f64) {
-        (loss * share).backward();
+    /// Adds the gradient of `share` times a loss that was recorded on `tape` to what has been gathered since the last step:
+    /// several batches in parts make one step, as if they had been one batch.
+    pub fn gather(&mut self, loss: &Tensor, share: f64, tape: Tape) {
+        tape.backward(&(loss * share));
     }
 
     /// Takes a step down the gathered gradient, its norm clipped, and forgets it. Returns the norm before clipping. If
@@ -117,8 +118,8 @@ mod tests {
             let (mut w, mut m, mut v) = (0.3f64, 0.0, 0.0);
             for t in 1..=5 {
                 // In two parts of the batch, which count for a quarter and three quarters.
-                adam.gather(&weight.square().sum(Kind::Float), 0.25);
-                adam.gather(&weight.square().sum(Kind::Float), 0.75);
+                adam.gather(&weight.square().sum(Kind::Float), 0.25, Tape::default());
+                adam.gather(&weight.square().sum(Kind::Float), 0.75, Tape::default());
                 let norm = adam.apply(0.05, &recipe);
                 let gradient = 2.0 * w;
                 assert!((norm - gradient.abs()).abs() < 1e-6);

@@ -4,6 +4,7 @@ use crate::batch::Batch;
 use crate::batch::example::{Contents, ExampleMaker};
 use crate::batch::loader::{BatchConfig, make_batch};
 use crate::data::Song;
+use crate::layers::tape;
 use crate::loss::Objective;
 use crate::network::{Mode, Network, num_parameters};
 use crate::precision::{is_bf16, with_precision};
@@ -137,8 +138,9 @@ impl Session {
             let count = run.step * batches.len() as u64 + i as u64;
             let mode = Mode::Train { dropout_seed: run.seed.rotate_left(32) ^ count };
             let bf16 = is_bf16(run.recipe.precision, self.device);
-            let losses = with_precision(bf16, self.device, || self.objective.losses_of(&*self.network, &batch, mode));
-            self.adam.gather(&losses.total, share);
+            let compute = || self.objective.losses_of(&*self.network, &batch, mode);
+            let (losses, tape) = tape::record(|| with_precision(bf16, self.device, compute));
+            self.adam.gather(&losses.total, share, tape);
             let parts = losses.parts.iter().map(|(name, part)| (*name, part)).chain([("total", &losses.total)]);
             for (name, part) in parts {
                 let value = part.double_value(&[]) * share;

@@ -265,9 +265,11 @@ impl Description for BandGru {
         let features = ops.pad(&features, self.num_padding_bins());
         let mut x = self.encode(ops, &features);
         for (i, layer) in self.layers.iter().enumerate() {
+            x = ops.cut(&x);
             let normed = ops.norm(&x, &layer.time_norm);
             let past = ops.gru_in_time(&normed, &layer.time, &format!("time_{i}"));
             x = ops.add(&x, &past);
+            x = ops.cut(&x);
             let normed = ops.norm(&x, &layer.band_norm);
             let across = ops.gru_across(&normed, &layer.band);
             let across = ops.linear(&across, &layer.mix);
