@@ -98,17 +98,19 @@ mod tests {
     use super::*;
     use tch::{Device, nn};
 
-    const SHAPE: [i64; 4] = [7, 2, 5, 6];
-    const HIDDEN: i64 = 6;
+    const SHAPE: [i64; 4] = [7, 2, 5, HIDDEN];
+    /// One block of vectors, and some that are left over.
+    const HIDDEN: i64 = 21;
 
     /// Two residual layers and a loss; `[variable]` gradients, and the loss.
     fn gradients(vs: &nn::VarStore, by_kernels: bool) -> (f64, Vec<Tensor>) {
         let root = vs.root();
         tch::manual_seed(3);
-        let (first, second) = (Gru::new(&(&root / "first"), 6, HIDDEN), BiGru::new(&(&root / "second"), 6, 4));
-        let mix = super::super::Linear::new(&(&root / "mix"), 8, 6);
-        let norm = super::super::Norm::new(&(&root / "norm"), 6);
-        let encoder = super::super::Linear::new(&(&root / "encoder"), 6, 6);
+        let (first, second) =
+            (Gru::new(&(&root / "first"), HIDDEN, HIDDEN), BiGru::new(&(&root / "second"), HIDDEN, 18));
+        let mix = super::super::Linear::new(&(&root / "mix"), 36, HIDDEN);
+        let norm = super::super::Norm::new(&(&root / "norm"), HIDDEN);
+        let encoder = super::super::Linear::new(&(&root / "encoder"), HIDDEN, HIDDEN);
         let x = Tensor::randn(SHAPE, (Kind::Float, Device::Cpu));
         let state =
             State { tensors: vec![("time".into(), Tensor::zeros([1, 10, HIDDEN], (Kind::Float, Device::Cpu)))] };
