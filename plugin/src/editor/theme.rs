@@ -154,7 +154,7 @@ impl Theme {
 
     /// For egui's own widgets: menus and text fields. Cheap where it has been applied already.
     pub fn apply_to(&self, ctx: &egui::Context) {
-        let applied = egui::Id::new("theme of Unbraid");
+        let applied = egui::Id::unique("theme of Unbraid");
         if ctx.data(|data| data.get_temp::<bool>(applied)) == Some(self.is_dark) {
             return;
         }
