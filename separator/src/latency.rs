@@ -6,6 +6,8 @@ use slicqt::Timing;
 
 /// Blocks are rounded up to a power of two from here on, so that the latency is the same for all usual block sizes.
 const MIN_BLOCK_LEN: usize = 512;
+/// Up to this length, in host samples, a whole hop is the worker's time; of longer ones half, or this if that is more.
+const MAX_WHOLE_HOP: usize = 1024;
 /// Fades are a quarter of a hop, within these bounds, in samples.
 const FADE_LENS: std::ops::RangeInclusive<usize> = 32..=256;
 
@@ -77,7 +79,7 @@ impl LatencyPlan {
 
 /// By how many samples (of the host) the stems of one model, and the mix aligned with them, lag behind the input: a job
 /// must fill (one hop), its stems need the rest of a slice and the slices that the network looks ahead (and what the
-/// resamplers wait for), the worker has a time budget of half a hop or one block, whichever is longer, and a fade must
+/// resamplers wait for), the worker has a time budget of a hop (half of a long one) or a block, whichever is longer, and a fade must
 /// fit in should the worker miss it.
 ///
 /// `sample_rate_hz` and `max_block_len` are the host's. Blocks are rounded up to 512, 1024, 2048, ...: the figure is the
@@ -138,7 +140,9 @@ pub(crate) fn latency_of(schedule: &Schedule, max_block_len: usize) -> usize {
 pub(crate) fn budget_of(schedule: &Schedule, max_block_len: usize) -> usize {
     let block_len = max_block_len.max(MIN_BLOCK_LEN);
     let block_len = block_len.checked_next_power_of_two().unwrap_or(block_len);
-    (schedule.max_job_len() as usize / 2).max(block_len) + fade_len_of(schedule)
+    let job_len = schedule.max_job_len() as usize;
+    // Instances that start at once have all their jobs at once: what is less than a hop leaves workers idle between them.
+    (job_len / 2).max(job_len.min(MAX_WHOLE_HOP)).max(block_len) + fade_len_of(schedule)
 }
 
 /// Length of the fade between stems and mix when the worker falls behind, and between two models, in host samples.
@@ -167,6 +171,16 @@ mod tests {
         }
         assert_eq!(of(513), 256 + 768 + 1024 + 64);
         assert_eq!(of(2048), 256 + 768 + 2048 + 64);
+    }
+
+    #[test]
+    fn the_budget_is_a_hop_or_half_of_a_long_one() {
+        let of = |hop_len| budget_of(&Schedule::new(44_100.0, 44_100, hop_len, hop_len), 512);
+        for hop_len in [512, 768, 1024] {
+            assert_eq!(of(hop_len), hop_len + hop_len / 4, "hops of {hop_len}");
+        }
+        assert_eq!(of(1536), 1024 + 256);
+        assert_eq!(of(4096), 2048 + 256);
     }
 
     #[test]

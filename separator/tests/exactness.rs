@@ -165,7 +165,7 @@ fn impulse_through_a_look_ahead_comes_out_at_the_reported_latency() {
         let (_dir, model) = write_model(&TestModel { look_ahead_slices, ..TestModel::identity() });
         let (_engine, mut audio) = start(&model, 44_100.0, 512);
         let latency = audio.latency_samples();
-        assert_eq!(latency, (2 + look_ahead_slices) * 1008 + 512 + 1008 / 4);
+        assert_eq!(latency, (3 + look_ahead_slices) * 1008 + 1008 / 4);
         let mut input = [vec![0.0; latency + 8000], vec![0.0; latency + 8000]];
         input[0][7001] = 1.0;
         let output = render(&mut audio, &input, || 512);

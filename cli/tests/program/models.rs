@@ -15,8 +15,8 @@ fn list_and_show_tell_what_is_there_and_what_can_be_had() {
     }
     let outcome = workplace.unbraid(&["models", "show", "./model"]);
     assert!(outcome.is_success, "{}", outcome.stderr);
-    // Two hops of 1008, a budget of half a hop and a fade of 256 samples.
-    for part in ["vocals, drums, bass, other", "63 ms behind", "44100 Hz", "CC0-1.0", "2016 samples"] {
+    // Two hops of 1008, one for the worker and a fade of a quarter of one.
+    for part in ["vocals, drums, bass, other", "74 ms behind", "44100 Hz", "CC0-1.0", "2016 samples"] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
     let outcome = workplace.unbraid(&["models", "show", "xumx-tiny", "--help"]);
