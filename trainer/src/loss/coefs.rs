@@ -183,12 +183,15 @@ mod tests {
     const NUM_SLICES: usize = 3;
     const NUM_COEFS: usize = 9;
 
+    /// Coefficients by example.
+    type Rows = Vec<Vec<Complex<f64>>>;
+
     fn noise(len: usize, rng: &mut StdRng) -> Vec<Complex<f64>> {
         (0..len).map(|_| Complex::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect()
     }
 
     /// Mixes and parts; the first part of every example is silent.
-    fn problem(rng: &mut StdRng) -> (Vec<Vec<Complex<f64>>>, Vec<Vec<Complex<f64>>>, Vec<f32>) {
+    fn problem(rng: &mut StdRng) -> (Rows, Rows, Vec<f32>) {
         let mix = KNOWN.iter().map(|_| noise(NUM_SLICES * 2 * NUM_COEFS, rng)).collect();
         let parts = KNOWN.iter().map(|known| {
             let num_parts = parts(*known).len();
