@@ -25,7 +25,7 @@ impl Installation {
     pub fn load(model: Option<&str>) -> Result<Installation> {
         let from_env = env::var(MODEL_VARIABLE).ok().filter(|name| !name.is_empty());
         let name = model.or(from_env.as_deref()).unwrap_or(DEFAULT_MODEL);
-        let dir = models::locate(name, &model_dirs()).map_err(|error| match (model, &from_env) {
+        let dir = models::locate(name, &models::program_models_dirs()).map_err(|error| match (model, &from_env) {
             (None, Some(_)) => anyhow!("{MODEL_VARIABLE}: {error}; or unset the variable"),
             (None, None) => anyhow!("{error}. {INSTALL}"),
             _ => error.into(),
@@ -36,7 +36,8 @@ impl Installation {
             let path = path.display();
             bail!("{RUNTIME_VARIABLE}: {path} is no file; set it to the path of ONNX Runtime's library, or unset it");
         }
-        let library = separator::find_runtime(&runtime_dirs()).map_err(|error| anyhow!("{error}. {INSTALL}"))?;
+        let library =
+            separator::find_runtime(&models::program_runtime_dirs()).map_err(|error| anyhow!("{error}. {INSTALL}"))?;
         let runtime = Runtime::load(&library)?;
         Ok(Installation { runtime, model })
     }
@@ -45,24 +46,4 @@ impl Installation {
     pub fn pipeline(&self) -> Result<Pipeline> {
         Ok(Pipeline::new(&self.runtime, &self.model)?)
     }
-}
-
-/// The folder of this program, links followed, and those above it.
-fn program_dirs() -> Vec<PathBuf> {
-    let program = env::current_exe().and_then(|path| path.canonicalize());
-    program.map_or_else(|_| Vec::new(), |program| program.ancestors().skip(1).map(PathBuf::from).collect())
-}
-
-/// Bundled: beside the program. For developers: `target/release/unbraid` uses `models/`. Installed: in the user's data.
-pub fn model_dirs() -> Vec<PathBuf> {
-    let dirs = program_dirs();
-    let installed = models::program_data_dir();
-    [dirs.first(), dirs.get(2), installed.as_ref()].into_iter().flatten().map(|dir| dir.join("models")).collect()
-}
-
-/// The same; for developers `target/release/unbraid` uses `target/onnxruntime/`.
-fn runtime_dirs() -> Vec<PathBuf> {
-    let dirs = program_dirs();
-    let built = dirs.get(1).map(|dir| dir.join("onnxruntime"));
-    dirs.first().cloned().into_iter().chain(built).chain(models::program_data_dir()).collect()
 }

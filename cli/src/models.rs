@@ -11,7 +11,7 @@ use clap::{Subcommand, builder::PossibleValuesParser};
 use serde_json::json;
 
 use crate::console;
-use crate::installation::{Installation, model_dirs};
+use crate::installation::Installation;
 use crate::progress::download_bar;
 
 /// Lists and describes models, imports and downloads published weights.
@@ -180,7 +180,7 @@ fn list(is_json: bool) -> Result<()> {
     let mut names = Vec::new();
     let mut objects = Vec::new();
     let mut out = Vec::new();
-    for parent in model_dirs().into_iter().chain(user_models_dirs()) {
+    for parent in ::models::program_models_dirs().into_iter().chain(user_models_dirs()) {
         let mut dirs: Vec<PathBuf> =
             std::fs::read_dir(&parent).into_iter().flatten().flatten().map(|e| e.path()).collect();
         dirs.sort();
@@ -228,11 +228,13 @@ fn list(is_json: bool) -> Result<()> {
 
 /// Removes a folder of the user's own; those that came with the program stay.
 fn remove(name: &str) -> Result<()> {
-    let dir = ::models::find_by_name(name, &[]).map_err(|error| match ::models::locate(name, &model_dirs()) {
-        Ok(dir) => {
-            anyhow!("{}: came with the program, or is not in a folder of your models; not removed", dir.display())
+    let dir = ::models::find_by_name(name, &[]).map_err(|error| {
+        match ::models::locate(name, &::models::program_models_dirs()) {
+            Ok(dir) => {
+                anyhow!("{}: came with the program, or is not in a folder of your models; not removed", dir.display())
+            }
+            Err(_) => error.into(),
         }
-        Err(_) => error.into(),
     })?;
     std::fs::remove_dir_all(&dir).map_err(|error| anyhow!("{}: could not remove: {error}", dir.display()))?;
     console::print_line(format_args!("removed {}", dir.display()));

@@ -34,7 +34,10 @@ mod validate;
 
 pub use checksum::sha256_file;
 pub use error::ModelError;
-pub use location::{find_by_name, locate, program_data_dir, user_models_dir, user_models_dirs};
+pub use location::{
+    find_by_name, locate, program_data_dir, program_models_dirs, program_runtime_dirs, user_models_dir,
+    user_models_dirs,
+};
 pub use manifest::{
     Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
     Training, Transform,

@@ -10,6 +10,7 @@ use crate::{
     names::{FILE_NAME, is_file_name},
 };
 use directories::BaseDirs;
+use std::env;
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 
 /// Our folder in the user's data folder.
@@ -70,6 +71,27 @@ fn has_manifest(dir: &Path) -> bool {
 /// `models/`): `program` beside the models of [`user_models_dir`]. None without a home.
 pub fn program_data_dir() -> Option<PathBuf> {
     BaseDirs::new().map(|base| base.data_local_dir().join(OWN_DIR).join("program"))
+}
+
+/// Where the models that come with a program are: beside it (bundled), in `models/` of the repository that it was built in
+/// (`target/release`), or where `cargo xtask install` puts them.
+pub fn program_models_dirs() -> Vec<PathBuf> {
+    let dirs = program_dirs();
+    let installed = program_data_dir();
+    [dirs.first(), dirs.get(2), installed.as_ref()].into_iter().flatten().map(|dir| dir.join("models")).collect()
+}
+
+/// The same for ONNX Runtime, which the repository has in `target/onnxruntime`.
+pub fn program_runtime_dirs() -> Vec<PathBuf> {
+    let dirs = program_dirs();
+    let built = dirs.get(1).map(|dir| dir.join("onnxruntime"));
+    dirs.first().cloned().into_iter().chain(built).chain(program_data_dir()).collect()
+}
+
+/// The folder of this program, links followed, and those above it.
+fn program_dirs() -> Vec<PathBuf> {
+    let program = env::current_exe().and_then(|path| path.canonicalize());
+    program.map_or_else(|_| Vec::new(), |program| program.ancestors().skip(1).map(PathBuf::from).collect())
 }
 
 /// Where users put models of their own: `$XDG_DATA_HOME/unbraid/models` (`~/.local/share/...`), on macOS
