@@ -4,10 +4,11 @@
 use audio::{WavFormat, WavWriter, read_all};
 use nice_plug::params::Param;
 use player::{playback::Playback, player::Player, separating::Engine, stem_store::CHUNK_LEN};
-use separator::{FileSeparator, Pipeline, Stereo, testing};
+use separator::{
+    FileSeparator, Pipeline, Stereo,
+    testing::{self, CountingAllocator, num_allocator_calls},
+};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -21,29 +22,8 @@ const FADE_LEN: usize = 256;
 /// Stems go half, a quarter and so on into the four; what is left is shared out.
 const MASKS: [f32; 4] = [0.5, 0.25, 0.125, 0.0625];
 
-thread_local! {
-    static NUM_CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// A song on the disk, and a model for it.
 struct Bench {
@@ -119,7 +99,7 @@ fn set_gain(params: &UnbraidParams, stem_idx: usize, gain_db: f32) {
 fn render(playback: &mut Playback, len: usize) -> Stereo {
     let mut out = [vec![f32::NAN; len], vec![f32::NAN; len]];
     let [left, right] = &mut out;
-    let before = NUM_CALLS.get();
+    let before = num_allocator_calls();
     let lens = [441, 64, 1, 2000, 480];
     let mut start = 0;
     for block_len in lens.iter().cycle() {
@@ -130,7 +110,7 @@ fn render(playback: &mut Playback, len: usize) -> Stereo {
         playback.render([&mut left[start..end], &mut right[start..end]]);
         start = end;
     }
-    assert_eq!(NUM_CALLS.get(), before, "calls of the allocator");
+    assert_eq!(num_allocator_calls(), before, "calls of the allocator");
     out
 }
 

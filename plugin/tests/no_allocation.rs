@@ -2,11 +2,9 @@
 
 use separator::{
     AudioSide, Engine, EngineConfig, SpectrumFeed,
-    testing::{TestModel, runtime},
+    testing::{CountingAllocator, TestModel, num_allocator_calls, runtime},
 };
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,29 +14,8 @@ use unbraid_plugin::{
     processor::{Controls, Processor},
 };
 
-thread_local! {
-    static NUM_CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const MAX_BLOCK_LEN: usize = 1024;
 
@@ -74,7 +51,7 @@ fn assert_allocates_nothing(processor: &mut Processor) {
         if block_idx % 500 > 150 {
             meters.read();
         }
-        let before = NUM_CALLS.get();
+        let before = num_allocator_calls();
         let mut main = main.each_mut().map(|channel| &mut channel[..len]);
         let mut stems = stems.each_mut().map(|stem| stem.each_mut().map(|channel| &mut channel[..len]));
         let stems = stems.each_mut().map(|stem| &mut stem[..num_channels]);
@@ -83,7 +60,7 @@ fn assert_allocates_nothing(processor: &mut Processor) {
         if is_reset {
             processor.reset(controls);
         }
-        assert_eq!(NUM_CALLS.get(), before, "block {block_idx} of {len} samples");
+        assert_eq!(num_allocator_calls(), before, "block {block_idx} of {len} samples");
     }
 }
 
@@ -119,7 +96,7 @@ fn without_an_engine() {
 
 #[test]
 fn the_counter_counts() {
-    let before = NUM_CALLS.get();
+    let before = num_allocator_calls();
     drop(std::hint::black_box(vec![1]));
-    assert_eq!(NUM_CALLS.get(), before + 2);
+    assert_eq!(num_allocator_calls(), before + 2);
 }

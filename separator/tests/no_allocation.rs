@@ -3,39 +3,19 @@
 
 mod common;
 use common::*;
-use separator::{AudioSide, testing::TestModel};
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    time::Duration,
+use separator::{
+    AudioSide,
+    testing::{CountingAllocator, TestModel, num_allocator_calls},
 };
-
-thread_local! {
-    static NUM_CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NUM_CALLS.with(|calls| calls.set(calls.get() + 1));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use std::time::Duration;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn assert_allocates_nothing(what: &str, action: impl FnOnce()) {
-    let before = NUM_CALLS.get();
+    let before = num_allocator_calls();
     action();
-    let num_calls = NUM_CALLS.get() - before;
+    let num_calls = num_allocator_calls() - before;
     assert_eq!(num_calls, 0, "calls of the allocator in {what}");
 }
 

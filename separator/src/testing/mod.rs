@@ -9,6 +9,10 @@
 //! # Ok(()) }
 //! ```
 
+mod allocations;
+
+pub use allocations::{CountingAllocator, num_allocator_calls};
+
 use crate::{Runtime, find_runtime};
 use models::{
     Channel, FORMAT, Graph, Input, InputKind, Manifest, Model, ModelError, Offline, Output, OutputKind, State,

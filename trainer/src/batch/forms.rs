@@ -37,26 +37,21 @@ pub struct Forms {
 impl Forms {
     /// The forms on another device.
     pub fn to_device(&self, device: Device) -> Forms {
-        let to = |t: &Tensor| t.to_kind(Kind::Float).to_device(device);
-        Forms {
-            diagonal: to(&self.diagonal),
-            neighbour: self.neighbour.as_ref().map(to),
-            linear: to(&self.linear),
-            magnitude_linear: self.magnitude_linear.as_ref().map(to),
-            constant: to(&self.constant),
-            known: self.known.clone(),
-        }
+        self.map(|t| t.to_kind(Kind::Float).to_device(device))
     }
 
     /// The forms of the first `num_slices` slices.
     pub fn narrow(&self, num_slices: i64) -> Forms {
-        let to = |t: &Tensor| t.narrow(1, 0, num_slices);
+        self.map(|t| t.narrow(1, 0, num_slices))
+    }
+
+    fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Forms {
         Forms {
-            diagonal: to(&self.diagonal),
-            neighbour: self.neighbour.as_ref().map(to),
-            linear: to(&self.linear),
-            magnitude_linear: self.magnitude_linear.as_ref().map(to),
-            constant: to(&self.constant),
+            diagonal: change(&self.diagonal),
+            neighbour: self.neighbour.as_ref().map(&change),
+            linear: change(&self.linear),
+            magnitude_linear: self.magnitude_linear.as_ref().map(&change),
+            constant: change(&self.constant),
             known: self.known.clone(),
         }
     }
