@@ -125,7 +125,7 @@ impl Ops for GraphOps<'_> {
         self.same_shape(op, x, &[], &[])
     }
 
-    /// Step by step: ONNX Runtime's own operator transposes twice for any axis but the last, which cost `mix` a fifth of its
+    /// Step by step: ONNX Runtime's own operator transposes twice for any axis but the last, which cost `mix` an eighth of its
     /// time.
     fn softmax(&mut self, x: &GraphValue, axis: usize) -> GraphValue {
         let axis = (LEAD + axis) as i64;
