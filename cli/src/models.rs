@@ -139,7 +139,11 @@ fn fetch_model(published: &'static Published, url: &str, place: &Place) -> Resul
     let megabytes = published.num_bytes as f64 / 1e6;
     let Published { name, about, notice, .. } = published;
     let introduction = format_args!("{name}: {about}\n{megabytes:.1} MB from {url}\n\n{notice}\n");
-    if place.json { console::complain(introduction) } else { console::print_line(introduction) }
+    if place.json {
+        console::complain(introduction)
+    } else {
+        console::print_line(introduction)
+    }
     let bar = download_bar(published.name, published.num_bytes);
     let result = fetch(published, url, &place.options(None)?, &mut |num_bytes| bar.set_position(num_bytes));
     bar.finish_and_clear();

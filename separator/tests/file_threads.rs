@@ -21,7 +21,7 @@ fn a_graph_gives_the_same_bits_on_several_threads() {
     let model = import(&folder, &options).unwrap().model;
     let mut random = Random::new(11);
     let input: Vec<f32> = (0..model.manifest.input.shape.iter().product())
-        .map(|i: usize| if i % 9 == 0 { 1e-30 } else { 30.0 * (random.sample() + 0.5).powi(4) })
+        .map(|i: usize| if i.is_multiple_of(9) { 1e-30 } else { 30.0 * (random.sample() + 0.5).powi(4) })
         .collect();
     let run = |num_threads| {
         runtime().set_file_threads(num_threads);
