@@ -74,7 +74,7 @@ impl Screen {
         let (width, height) = (width as u16, height as u16);
         let class = WindowClass::INPUT_OUTPUT;
         let request = self.connection.create_window(
-            COPY_DEPTH_FROM_PARENT as u8,
+            COPY_DEPTH_FROM_PARENT,
             window,
             self.root,
             0,
