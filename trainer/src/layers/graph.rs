@@ -1,6 +1,6 @@
 //! The operations as nodes of a graph for one slice, and what they cost.
 
-use super::{BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
+use super::{Attention, BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
 use crate::precision::to_cpu;
 use models::onnx::{Attr, GraphBuilder, Value};
 use tch::Tensor;
@@ -89,6 +89,21 @@ impl<'a> GraphOps<'a> {
             stack(&|layer| Tensor::cat(&[gates(&layer.input_bias), gates(&layer.state_bias)], 0)),
         ];
         weights.map(|tensor| self.floats(&tensor))
+    }
+
+    /// The last `len` values along an axis, kept in a state of some shape, and the new one behind them.
+    fn window(&mut self, new: &GraphValue, axis: i64, len: i64, state: &str, shape: [i64; 3]) -> Value {
+        let before = GraphValue { name: self.graph.input(state, &shape), shape: shape.to_vec() };
+        let mut full = new.shape.clone();
+        full[axis as usize] = len;
+        let before = self.shaped(&before, &full);
+        let all = self.graph.node("Concat", &[&before.name, &new.name], &[("axis", Attr::Int(axis))]);
+        let [start, end, axis] = [1, len + 1, axis].map(|value| self.graph.ints(&[value], &[1]));
+        let kept = GraphValue { name: self.graph.node("Slice", &[&all, &start, &end, &axis], &[]), shape: full };
+        let kept = self.shaped(&kept, &shape);
+        self.graph.output(&kept.name, &format!("{state}_next"), &shape);
+        self.states.push(StateShape { name: state.to_owned(), shape });
+        all
     }
 
     fn count_gru(&mut self, layer: &Gru, num_steps: i64) {
@@ -248,6 +263,37 @@ impl Ops for GraphOps<'_> {
         let y = self.graph.nodes("GRU", &inputs, 1, &gru_attributes(hidden, "bidirectional")).remove(0);
         // [band][direction][1][hidden]: with one sequence, the directions already stand side by side.
         self.shaped(&GraphValue { name: y, shape: vec![bands, 2, 1, hidden] }, &[1, 1, bands, 2 * hidden])
+    }
+
+    fn attend(&mut self, qkv: [&GraphValue; 3], layer: &Attention, state: &str) -> GraphValue {
+        let (bands, inner) = (qkv[0].shape[2], qkv[0].shape[3]);
+        let (heads, window) = (layer.bias.size()[0], layer.window);
+        let d = inner / heads;
+        let queries = self.shaped(qkv[0], &[bands, heads, d, 1]);
+        let [keys, values] = [("keys", qkv[1]), ("values", qkv[2])].map(|(name, new)| {
+            let new = self.shaped(new, &[bands, heads, 1, d]);
+            self.window(&new, 2, window - 1, &format!("{state}_{name}"), [1, bands, heads * (window - 1) * d])
+        });
+        self.num_macs += (2 * bands * window * inner) as u64;
+        let scores = self.graph.node("MatMul", &[&keys, &queries.name], &[]);
+        let scale = self.graph.floats(&[1.0 / (d as f32).sqrt()], &[1]);
+        let scores = self.graph.node("Mul", &[&scores, &scale], &[]);
+        let bias = self.floats(&layer.bias.unsqueeze(-1));
+        let scores = self.graph.node("Add", &[&scores, &bias], &[]);
+        let scores = GraphValue { name: scores, shape: vec![bands, heads, window, 1] };
+        let scores = self.softmax(&scores, 0);
+        let shares = self.shaped(&scores, &[bands, heads, 1, window]);
+        let name = self.graph.node("MatMul", &[&shares.name, &values], &[]);
+        self.shaped(&GraphValue { name, shape: vec![bands, heads, 1, d] }, &[1, 1, bands, inner])
+    }
+
+    fn delay(&mut self, x: &GraphValue, num_slices: i64, state: &str) -> GraphValue {
+        let len: i64 = x.shape.iter().product();
+        let new = self.shaped(x, &[1, 1, len]);
+        let all = self.window(&new, 1, num_slices, state, [1, num_slices, len]);
+        let [start, end, axis] = [0, 1, 1].map(|value| self.graph.ints(&[value], &[1]));
+        let name = self.graph.node("Slice", &[&all, &start, &end, &axis], &[]);
+        self.shaped(&GraphValue { name, shape: vec![1, 1, len] }, &x.shape)
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A network calls the operations of [`Ops`] in one generic function. Every value has the axes `[S][B][...]`: slices,
 //! sequences, and the rest, which the operations call its *tail*. In the graph S and B are 1. What a layer remembers from
-//! one slice to the next is its own affair: [`Ops::gru_in_time`] reads and writes a named state, and nothing else does.
+//! one slice to the next is its own affair: [`Ops::gru_in_time`], [`Ops::attend`] and [`Ops::delay`] read and write named
+//! states, and nothing else does.
 
 mod graph;
 mod gru;
@@ -13,7 +14,7 @@ pub mod tape;
 mod tensors;
 
 pub use graph::{GraphOps, StateShape};
-pub use parts::{BandLinear, BiGru, Gru, Linear, Norm};
+pub use parts::{Attention, BandLinear, BiGru, Gru, Linear, Norm};
 pub use state::{Mode, State};
 pub use tensors::TensorOps;
 
@@ -77,4 +78,9 @@ pub trait Ops {
     fn gru_in_time(&mut self, x: &Self::Value, layer: &Gru, state: &str) -> Self::Value;
     /// GRU up and down the bands of a slice: `[S][B][band][input]` to `[S][B][band][2 * hidden]`.
     fn gru_across(&mut self, x: &Self::Value, layer: &BiGru) -> Self::Value;
+    /// Attention over the slices, each band by itself: `[S][B][band][head * d]` all, with the queries of a slice over the
+    /// keys and values of that slice and those before it, [`Attention::window`] in all. Before the first slice lie zeros.
+    fn attend(&mut self, qkv: [&Self::Value; 3], layer: &Attention, state: &str) -> Self::Value;
+    /// The value of some slices earlier; zeros before the first.
+    fn delay(&mut self, x: &Self::Value, num_slices: i64, state: &str) -> Self::Value;
 }

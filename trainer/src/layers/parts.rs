@@ -110,6 +110,44 @@ impl BiGru {
     }
 }
 
+/// Attention over a window of slices (Vaswani et al. 2017), the same for all bands, with a penalty by distance instead of
+/// positions (Press et al. 2022): the first head has none, each further one half of that of the one before.
+pub struct Attention {
+    /// Makes queries, `[head][d]`.
+    pub queries: Linear,
+    /// Makes keys and values, `[key, value][head][d]`.
+    pub keys_values: Linear,
+    /// Back to the width of a band.
+    pub out: Linear,
+    /// Slices that a query sees.
+    pub window: i64,
+    /// `[head][slice]` Added to scores; the last entry is for the newest slice.
+    pub bias: Tensor,
+}
+
+impl Attention {
+    /// Random weights. Queries stand `look_ahead` slices behind the newest keys.
+    pub fn new(vs: &nn::Path, width: i64, heads: i64, head_width: i64, window: i64, look_ahead: i64) -> Self {
+        let inner = heads * head_width;
+        let bias: Vec<f32> = (0..heads).flat_map(|head| {
+            let slope = if head == 0 { 0.0 } else { 0.5f32.powi(head as i32) };
+            (0..window).map(move |i| -slope * (window - 1 - look_ahead - i).abs() as f32)
+        }).collect();
+        Attention {
+            queries: Linear::new(&(vs / "queries"), width, inner),
+            keys_values: Linear::new(&(vs / "keys_values"), width, 2 * inner),
+            out: Linear::new(&(vs / "out"), inner, width),
+            window,
+            bias: Tensor::from_slice(&bias).reshape([heads, window]).to_device(vs.device()),
+        }
+    }
+
+    /// Width of all heads together.
+    pub fn inner(&self) -> i64 {
+        self.queries.weight.size()[0]
+    }
+}
+
 fn uniform(num_inputs: i64) -> nn::Init {
     let bound = 1.0 / (num_inputs as f64).sqrt();
     nn::Init::Uniform { lo: -bound, up: bound }

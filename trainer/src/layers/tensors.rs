@@ -1,7 +1,7 @@
 //! The operations over a whole batch, in libtorch.
 
 use super::gru::Direction;
-use super::{BandLinear, BiGru, Gru, Linear, Mode, Norm, Ops, State, Unary, tape};
+use super::{Attention, BandLinear, BiGru, Gru, Linear, Mode, Norm, Ops, State, Unary, tape};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tch::{Kind, Tensor};
 
@@ -21,6 +21,11 @@ impl<'a> TensorOps<'a> {
     /// A pass that goes on from `state`.
     pub fn new(state: &'a State, mode: Mode) -> Self {
         TensorOps { mode, given: state, num_dropouts: 0, next: State::default() }
+    }
+
+    fn before(&self, state: &str) -> &'a Tensor {
+        let given = self.given.tensors.iter().find(|(name, _)| name == state);
+        &given.expect("a state for every layer with a memory").1
     }
 }
 
@@ -124,8 +129,7 @@ impl Ops for TensorOps<'_> {
     fn gru_in_time(&mut self, x: &Tensor, layer: &Gru, state: &str) -> Tensor {
         let size = x.size();
         let (s, rows, len) = (size[0], size[1] * size[2], size[3]);
-        let given = self.given.tensors.iter().find(|(name, _)| name == state);
-        let (_, before) = given.expect("a state for every recurrent layer");
+        let before = self.before(state);
         let train = self.mode.is_train();
         let x = x.reshape([s, rows, len]);
         // Only training records, and it has no use for the state at the end of a chunk.
@@ -158,5 +162,41 @@ impl Ops for TensorOps<'_> {
         }
         let (y, _) = x.gru(&zeros, &params, true, 1, 0.0, train, true, false);
         y.transpose(0, 1).reshape([size[0], size[1], bands, 2 * hidden])
+    }
+
+    fn attend(&mut self, qkv: [&Tensor; 3], layer: &Attention, state: &str) -> Tensor {
+        let size = qkv[0].size();
+        let (s, rows, inner) = (size[0], size[1] * size[2], size[3]);
+        let (heads, window) = (layer.bias.size()[0], layer.window);
+        let d = inner / heads;
+        let [queries, keys, values] = qkv.map(|x| x.reshape([s, rows, heads, d]).permute([1, 2, 0, 3]));
+        let [keys, values] = [("keys", keys), ("values", values)].map(|(name, new)| {
+            let name = format!("{state}_{name}");
+            let before = self.before(&name).reshape([rows, heads, window - 1, d]);
+            let all = Tensor::cat(&[before, new], 2);
+            let after = all.narrow(2, s, window - 1).reshape([1, rows, -1]).detach();
+            self.next.tensors.push((name, after));
+            all
+        });
+        // `[head][query][key]`: the window slides by one key a query. Not minus infinity, which is no number where a whole
+        // block of keys is out of reach.
+        let options = (Kind::Int64, queries.device());
+        let num_keys = s + window - 1;
+        let place = Tensor::arange(num_keys, options).unsqueeze(0) - Tensor::arange(s, options).unsqueeze(1);
+        let outside = place.lt(0).logical_or(&place.ge(window));
+        let bias = layer.bias.index_select(1, &place.clamp(0, window - 1).flatten(0, 1));
+        let mask = bias.reshape([1, heads, s, num_keys]).masked_fill(&outside, -1e9).to_kind(queries.kind());
+        let y = Tensor::scaled_dot_product_attention(&queries, &keys, &values, Some(mask), 0.0, false, None, false);
+        y.permute([2, 0, 1, 3]).reshape(size)
+    }
+
+    fn delay(&mut self, x: &Tensor, num_slices: i64, state: &str) -> Tensor {
+        let size = x.size();
+        let (s, b) = (size[0], size[1]);
+        let before = self.before(state).reshape([b, num_slices, -1]).transpose(0, 1);
+        let all = Tensor::cat(&[before, x.reshape([s, b, -1])], 0);
+        let after = all.narrow(0, s, num_slices).transpose(0, 1).reshape([1, b * num_slices, -1]);
+        self.next.tensors.push((state.to_owned(), after.detach()));
+        all.narrow(0, 0, s).reshape(size)
     }
 }

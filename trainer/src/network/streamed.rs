@@ -7,7 +7,7 @@ use crate::layers::{GraphOps, Ops, StateShape, TensorOps};
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-/// A network of coefficients, slice by slice, without look-ahead.
+/// A network of coefficients, slice by slice.
 pub trait Description: Send {
     /// As [`Network::input_channels`].
     fn input_channels(&self) -> Vec<Channel>;
@@ -17,6 +17,11 @@ pub trait Description: Send {
 
     /// As [`Network::output_kind`].
     fn output_kind(&self) -> OutputKind;
+
+    /// Slices that it looks ahead.
+    fn look_ahead_slices(&self) -> usize {
+        0
+    }
 
     /// Coefficients of a slice and channel.
     fn num_coefs(&self) -> i64;
@@ -79,7 +84,7 @@ impl<D: Description> Network for Streamed<D> {
     }
 
     fn look_ahead(&self) -> LookAhead {
-        LookAhead::Slices(0)
+        LookAhead::Slices(self.description.look_ahead_slices())
     }
 
     fn macs_per_slice(&self) -> u64 {

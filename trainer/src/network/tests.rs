@@ -11,6 +11,8 @@ use tch::{Device, Kind, Tensor, nn};
 const CASES: &[&str] = &[
     "band-gru:width=10,hidden=6,layers=2,decoder=7,dropout=0.2",
     "band-gru:width=10,hidden=6,layers=1,decoder=7,complex=true",
+    "band-gru:width=10,hidden=6,layers=2,decoder=7,attention=0+4",
+    "band-gru:width=10,hidden=6,layers=2,decoder=7,attention=3+2,look_ahead=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2,causal=false",
     "cdae:outer=6,inner=5",
@@ -200,7 +202,7 @@ fn settings_are_checked_by_name_and_survive_a_round_trip() {
     let old: NetworkConfig = serde_json::from_str(old).unwrap();
     assert_eq!(
         old.complete(&transform).unwrap(),
-        CASES[2].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
+        CASES[4].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
     );
 }
 
