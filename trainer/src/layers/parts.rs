@@ -7,16 +7,19 @@ pub struct Linear {
     /// `[output][input]`
     pub weight: Tensor,
     /// `[output]`
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
 }
 
 impl Linear {
     /// Random weights as torch has them, and no bias.
     pub fn new(vs: &nn::Path, num_inputs: i64, num_outputs: i64) -> Self {
-        Linear {
-            weight: vs.var("weight", &[num_outputs, num_inputs], uniform(num_inputs)),
-            bias: vs.var("bias", &[num_outputs], nn::Init::Const(0.0)),
-        }
+        let bias = Some(vs.var("bias", &[num_outputs], nn::Init::Const(0.0)));
+        Linear { bias, ..Linear::without_bias(vs, num_inputs, num_outputs) }
+    }
+
+    /// The same without a bias, for before a batch norm.
+    pub fn without_bias(vs: &nn::Path, num_inputs: i64, num_outputs: i64) -> Self {
+        Linear { weight: vs.var("weight", &[num_outputs, num_inputs], uniform(num_inputs)), bias: None }
     }
 }
 
@@ -25,16 +28,20 @@ pub struct BandLinear {
     /// `[band][input][output]`
     pub weight: Tensor,
     /// `[band][1][output]`
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
 }
 
 impl BandLinear {
     /// Random weights as torch has them, and no bias.
     pub fn new(vs: &nn::Path, num_bands: i64, num_inputs: i64, num_outputs: i64) -> Self {
-        BandLinear {
-            weight: vs.var("weight", &[num_bands, num_inputs, num_outputs], uniform(num_inputs)),
-            bias: vs.var("bias", &[num_bands, 1, num_outputs], nn::Init::Const(0.0)),
-        }
+        let bias = Some(vs.var("bias", &[num_bands, 1, num_outputs], nn::Init::Const(0.0)));
+        BandLinear { bias, ..BandLinear::without_bias(vs, num_bands, num_inputs, num_outputs) }
+    }
+
+    /// The same without a bias, for before a batch norm.
+    pub fn without_bias(vs: &nn::Path, num_bands: i64, num_inputs: i64, num_outputs: i64) -> Self {
+        let weight = vs.var("weight", &[num_bands, num_inputs, num_outputs], uniform(num_inputs));
+        BandLinear { weight, bias: None }
     }
 }
 
@@ -129,10 +136,12 @@ impl Attention {
     /// Random weights. Queries stand `look_ahead` slices behind the newest keys.
     pub fn new(vs: &nn::Path, width: i64, heads: i64, head_width: i64, window: i64, look_ahead: i64) -> Self {
         let inner = heads * head_width;
-        let bias: Vec<f32> = (0..heads).flat_map(|head| {
-            let slope = if head == 0 { 0.0 } else { 0.5f32.powi(head as i32) };
-            (0..window).map(move |i| -slope * (window - 1 - look_ahead - i).abs() as f32)
-        }).collect();
+        let bias: Vec<f32> = (0..heads)
+            .flat_map(|head| {
+                let slope = if head == 0 { 0.0 } else { 0.5f32.powi(head as i32) };
+                (0..window).map(move |i| -slope * (window - 1 - look_ahead - i).abs() as f32)
+            })
+            .collect();
         Attention {
             queries: Linear::new(&(vs / "queries"), width, inner),
             keys_values: Linear::new(&(vs / "keys_values"), width, 2 * inner),
@@ -148,7 +157,7 @@ impl Attention {
     }
 }
 
-fn uniform(num_inputs: i64) -> nn::Init {
+pub(super) fn uniform(num_inputs: i64) -> nn::Init {
     let bound = 1.0 / (num_inputs as f64).sqrt();
     nn::Init::Uniform { lo: -bound, up: bound }
 }

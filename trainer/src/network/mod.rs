@@ -28,8 +28,8 @@ mod example;
 mod first;
 mod interface;
 mod lstm;
-mod recurrent;
 mod streamed;
+mod unet;
 mod weights;
 
 #[cfg(test)]

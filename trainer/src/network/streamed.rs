@@ -4,23 +4,33 @@ use super::{
     Channel, GraphBuilder, GraphOutput, InputKind, Layout, LookAhead, Mode, Network, OutputKind, State, Weights,
 };
 use crate::layers::{GraphOps, Ops, StateShape, TensorOps};
-use anyhow::Result;
+use crate::transform::grid::Grid;
+use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// A network of coefficients, slice by slice.
+/// A network, slice by slice.
 pub trait Description: Send {
     /// As [`Network::input_channels`].
     fn input_channels(&self) -> Vec<Channel>;
 
     /// As [`Network::input_kind`].
-    fn input_kind(&self) -> InputKind;
+    fn input_kind(&self) -> InputKind {
+        InputKind::Magnitude
+    }
 
     /// As [`Network::output_kind`].
-    fn output_kind(&self) -> OutputKind;
+    fn output_kind(&self) -> OutputKind {
+        OutputKind::Mask
+    }
 
-    /// Slices that it looks ahead.
-    fn look_ahead_slices(&self) -> usize {
-        0
+    /// As [`Network::look_ahead`].
+    fn look_ahead(&self) -> LookAhead {
+        LookAhead::Slices(0)
+    }
+
+    /// The pooled grid, if that is what it sees.
+    fn grid(&self) -> Option<&Grid> {
+        None
     }
 
     /// Coefficients of a slice and channel.
@@ -32,7 +42,12 @@ pub trait Description: Send {
     /// Where its weights lie.
     fn device(&self) -> Device;
 
-    /// Masks `[S][B][stem][plane][coef]` of `[S][B][input][coef]`.
+    /// As [`Network::penalty`].
+    fn penalty(&self) -> Option<(&'static str, Tensor)> {
+        None
+    }
+
+    /// Masks `[S][B][stem][plane][position]` of `[S][B][input][position]`.
     fn masks<O: Ops>(&self, ops: &mut O, inputs: &O::Value) -> O::Value;
 }
 
@@ -61,14 +76,21 @@ fn write<D: Description>(
     let num_planes = description.input_channels().len() * description.input_kind().num_planes();
     let shape = [num_planes as i64, description.num_coefs()];
     let inputs = ops.input(inputs, &shape);
-    let masks = description.masks(&mut ops, &inputs);
+    let masks = match description.grid() {
+        Some(grid) => {
+            let pooled = ops.pool(&inputs, grid);
+            let masks = description.masks(&mut ops, &pooled);
+            ops.expand(&masks, grid)
+        }
+        None => description.masks(&mut ops, &inputs),
+    };
     let (states, num_macs) = (std::mem::take(&mut ops.states), ops.num_macs);
     (GraphOps::name(masks), states, num_macs)
 }
 
 impl<D: Description> Network for Streamed<D> {
     fn layout(&self) -> Layout {
-        Layout::Coefs
+        if self.description.grid().is_some() { Layout::Grid } else { Layout::Coefs }
     }
 
     fn input_channels(&self) -> Vec<Channel> {
@@ -84,7 +106,7 @@ impl<D: Description> Network for Streamed<D> {
     }
 
     fn look_ahead(&self) -> LookAhead {
-        LookAhead::Slices(self.description.look_ahead_slices())
+        self.description.look_ahead()
     }
 
     fn macs_per_slice(&self) -> u64 {
@@ -112,8 +134,16 @@ impl<D: Description> Network for Streamed<D> {
         (masks.transpose(0, 1), ops.next)
     }
 
+    fn penalty(&self) -> Option<(&'static str, Tensor)> {
+        self.description.penalty()
+    }
+
     /// Writes its own weights, which are those of the store that it was built in.
     fn write_graph(&self, graph: &mut GraphBuilder, inputs: &str, _weights: &Weights) -> Result<GraphOutput> {
+        ensure!(
+            self.look_ahead() != LookAhead::Unbounded,
+            "causal=false: a layer runs backwards from the end of the song, so there is no graph for one slice"
+        );
         let (masks, states, _) = write(&self.description, graph, inputs);
         let states = states.into_iter().map(|state| models::State {
             output: format!("{}_next", state.name),

@@ -15,6 +15,11 @@ const CASES: &[&str] = &[
     "band-gru:width=10,hidden=6,layers=2,decoder=7,attention=3+2,look_ahead=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2,causal=false",
+    "unet:n_blocks=3,internal_channels=3,n_internal_layers=2",
+    "unet:block=tfc,n_blocks=5,internal_channels=3,n_internal_layers=3,kernel_size_t=2",
+    "unet:block=tdf,n_blocks=3,internal_channels=3,bn_factor=0,bias=true",
+    "unet:block=tdc,n_blocks=3,internal_channels=3,n_internal_layers=2,complex=true,last_activation=tanh",
+    "unet:block=tdc-rnn,n_blocks=3,internal_channels=3,n_internal_layers=2,activation=tanh",
     "cdae:outer=6,inner=5",
     "cdae:outer=6,inner=5,form=offline",
     "cdae-causal:outer=6,inner=5",
@@ -25,7 +30,7 @@ const CASES: &[&str] = &[
 
 /// A transform that the network of a case takes.
 fn transform_of(case: &str) -> &'static str {
-    if case.starts_with("band-") { "stft:512:128" } else { "mel-32" }
+    if case.starts_with("band-") || case.starts_with("unet") { "stft:512:128" } else { "mel-32" }
 }
 
 struct Case {
@@ -137,20 +142,51 @@ fn slices_in_two_calls_are_slices_in_one() {
     }
 }
 
+/// Gradients of a sum over the masks of `inputs`, by variable; with our kernels for recurrent layers, or without.
+fn gradients(case: &Case, inputs: &Tensor, with_kernels: bool) -> Vec<(String, Tensor)> {
+    let loss = || {
+        let state = case.network.zero_state(2);
+        let (masks, _) = case.network.forward(inputs, &state, Mode::Train { dropout_seed: 1 });
+        let target = Tensor::arange(masks.numel() as i64, (Kind::Float, Device::Cpu)).sin().reshape(masks.size());
+        (masks - target).square().sum(Kind::Float)
+    };
+    if with_kernels {
+        let (loss, tape) = crate::layers::tape::record(loss);
+        tape.backward(&loss);
+    } else {
+        loss().backward();
+    }
+    let mut gradients = Vec::new();
+    for (name, mut variable) in case.vs.variables() {
+        if variable.requires_grad() {
+            let gradient = variable.grad();
+            gradients.push((name, if gradient.defined() { gradient.copy() } else { Tensor::zeros_like(&variable) }));
+            variable.zero_grad();
+        }
+    }
+    gradients.sort_by(|a, b| a.0.cmp(&b.0));
+    gradients
+}
+
 #[test]
 fn every_weight_learns() {
     for case in CASES.iter().copied().map(Case::new) {
+        for (name, gradient) in gradients(&case, &case.inputs(2, 8), false) {
+            let size = gradient.abs().max().double_value(&[]);
+            assert!(size > 0.0 && size.is_finite(), "{}: {name} has a gradient of {size}", case.name);
+        }
+    }
+}
+
+#[test]
+fn gradients_by_our_recurrent_kernels_are_those_of_torch() {
+    for case in CASES.iter().copied().map(Case::new) {
         let inputs = case.inputs(2, 8);
-        let state = case.network.zero_state(2);
-        let (masks, _) = case.network.forward(&inputs, &state, Mode::Train { dropout_seed: 1 });
-        let target = Tensor::rand(masks.size(), (Kind::Float, Device::Cpu));
-        (masks - target).square().sum(Kind::Float).backward();
-        for (name, variable) in case.vs.variables() {
-            if variable.requires_grad() {
-                let gradient = variable.grad();
-                let size = if gradient.defined() { gradient.abs().max().double_value(&[]) } else { 0.0 };
-                assert!(size > 0.0 && size.is_finite(), "{}: {name} has a gradient of {size}", case.name);
-            }
+        let [torch, ours] = [false, true].map(|with_kernels| gradients(&case, &inputs, with_kernels));
+        let largest = torch.iter().map(|(_, g)| g.abs().max().double_value(&[])).fold(0.0, f64::max);
+        for ((name, torch), (_, ours)) in torch.iter().zip(&ours) {
+            let difference = largest_difference(torch, ours);
+            assert!(difference < 1e-4 * largest, "{}: {name} {difference} apart", case.name);
         }
     }
 }

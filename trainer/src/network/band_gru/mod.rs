@@ -10,7 +10,7 @@
 mod bands;
 
 use super::streamed::{Description, Streamed};
-use super::{Architecture, Channel, InputKind, OutputKind};
+use super::{Architecture, Channel, InputKind, LookAhead, OutputKind};
 use crate::layers::{Attention, BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
 use crate::transform::Transform;
 use anyhow::{Result, ensure};
@@ -166,7 +166,10 @@ impl BandGru {
         ensure!((0.0..1.0).contains(&config.dropout), "dropout: expected 0 to 1, got {}", config.dropout);
         let windows = &config.attention;
         ensure!(
-            windows.iter().enumerate().all(|(i, window)| *window == 0 || (i < config.layers && (2..=4096).contains(window))),
+            windows
+                .iter()
+                .enumerate()
+                .all(|(i, window)| *window == 0 || (i < config.layers && (2..=4096).contains(window))),
             "attention: expected a window of 2 to 4096 slices for each of {} layers, or 0, got {windows:?}",
             config.layers
         );
@@ -320,8 +323,8 @@ impl Description for BandGru {
         if self.config.complex { OutputKind::ComplexMask } else { OutputKind::Mask }
     }
 
-    fn look_ahead_slices(&self) -> usize {
-        self.config.look_ahead as usize
+    fn look_ahead(&self) -> LookAhead {
+        LookAhead::Slices(self.config.look_ahead as usize)
     }
 
     fn num_coefs(&self) -> i64 {
@@ -348,7 +351,7 @@ impl Description for BandGru {
         let (offset, scale) = (ops.constant(&self.feature_offset), ops.constant(&self.feature_scale));
         let features = ops.add(&features, &offset);
         let features = ops.mul(&features, &scale);
-        let features = ops.pad(&features, self.num_padding_bins());
+        let features = ops.pad(&features, 1, self.num_padding_bins());
         let mut x = self.encode(ops, &features);
         if let Some(future) = &self.future {
             x = future.apply(ops, &x);
