@@ -29,6 +29,7 @@ mod first;
 mod interface;
 mod lstm;
 mod streamed;
+mod umx;
 mod unet;
 mod weights;
 

@@ -20,6 +20,9 @@ const CASES: &[&str] = &[
     "unet:block=tdf,n_blocks=3,internal_channels=3,bn_factor=0,bias=true",
     "unet:block=tdc,n_blocks=3,internal_channels=3,n_internal_layers=2,complex=true,last_activation=tanh",
     "unet:block=tdc-rnn,n_blocks=3,internal_channels=3,n_internal_layers=2,activation=tanh",
+    "x-umx:hidden_size=6,nb_layers=2",
+    "x-umx-causal:hidden_size=6,nb_layers=2",
+    "umx:hidden_size=6,nb_layers=1,unidirectional=true,bandwidth=10000",
     "cdae:outer=6,inner=5",
     "cdae:outer=6,inner=5,form=offline",
     "cdae-causal:outer=6,inner=5",
@@ -30,7 +33,7 @@ const CASES: &[&str] = &[
 
 /// A transform that the network of a case takes.
 fn transform_of(case: &str) -> &'static str {
-    if case.starts_with("band-") || case.starts_with("unet") { "stft:512:128" } else { "mel-32" }
+    if ["band-", "unet", "umx", "x-umx"].iter().any(|name| case.starts_with(name)) { "stft:512:128" } else { "mel-32" }
 }
 
 struct Case {
