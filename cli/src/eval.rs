@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, requires = "estimates")]
     trim: bool,
 
-    /// Name of the model, or a path to its folder, as ./mine [default: first]
+    /// Name of the model, or a path to its folder, as ./mine [default: mix]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
@@ -168,10 +168,15 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let no_oracle = args.global_only || installation.is_none();
     let oracle = if no_oracle { None } else { args.oracle.mask() };
-    let measures = Measures { is_bss_eval: !args.global_only, oracle };
+    let num_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = args.jobs.map_or(num_cores, NonZeroUsize::get);
+    let threads_per_song = (num_cores / jobs.min(dirs.len()).max(1)).max(1);
+    if let Some(installation) = &installation {
+        installation.set_threads_per_song(threads_per_song);
+    }
+    let measures = Measures { is_bss_eval: !args.global_only, oracle, threads_per_song };
     let progress = Progress::new(if args.quiet { ProgressKind::None } else { args.progress });
     let evaluation = Evaluation { args, installation: installation.as_ref(), rows, measures, progress };
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let (mut songs, mut failed) = (Vec::new(), Vec::new());
     for (dir, outcome) in dirs.iter().zip(evaluation.evaluate_all(&dirs, jobs)) {
         match outcome {

@@ -65,7 +65,7 @@ enum Command {
     ///
     /// Needs no Python; nothing that a file may hold besides numbers is run.
     Import {
-        /// The weights, or the folder that holds them: what they are is recognised
+        /// The weights, or the folder that holds them: what they are is recognized
         #[arg(value_name = "DIR|FILE")]
         weights: PathBuf,
         /// Licence of the weights, for the model's card, if they are not known by their hash

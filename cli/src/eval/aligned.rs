@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use metrics::Stereo;
+use base::Stereo;
 
 /// A queue for each stream, `[stream][row][channel]`, all of the same rows.
 pub struct Aligned {

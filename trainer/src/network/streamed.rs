@@ -145,7 +145,7 @@ impl<D: Description> Network for Streamed<D> {
             "causal=false: a layer runs backwards from the end of the song, so there is no graph for one slice"
         );
         let (masks, states, _) = write(&self.description, graph, inputs);
-        let states = states.into_iter().map(|state| models::State {
+        let states = states.into_iter().map(|state| models::StateSpec {
             output: format!("{}_next", state.name),
             input: state.name,
             shape: state.shape.iter().map(|len| *len as usize).collect(),
