@@ -1,11 +1,11 @@
-//! The operations as nodes of a graph for one slice, and what they cost.
+//! The operations as nodes of a graph, for one slice with states or for a block of slices without, and what they cost.
 
 use super::{Attention, BandLinear, BatchNorm, BiGru, Conv, GroupedLstm, Gru, Linear, Lstm, Norm, Ops, Unary};
 use crate::precision::to_cpu;
 use models::onnx::{Attr, GraphBuilder, Value};
 use tch::Tensor;
 
-/// A value of the graph with its shape, `[1][1][...]`.
+/// A value of the graph with its shape, `[S][1][...]`.
 #[derive(Clone)]
 pub struct GraphValue {
     pub(super) name: Value,
@@ -26,23 +26,41 @@ pub struct GraphOps<'a> {
     pub(super) graph: &'a mut GraphBuilder,
     /// States that the layers declared, in order.
     pub states: Vec<StateShape>,
-    /// Multiply-accumulates of a slice: products of matrices and recurrent layers.
+    /// Multiply-accumulates of a run: products of matrices and recurrent layers.
     pub num_macs: u64,
+    /// Slices of a run, S.
+    pub(super) num_slices: i64,
 }
 
 /// Axes before the tail.
 const LEAD: usize = 2;
 
 impl<'a> GraphOps<'a> {
-    /// Adds to a graph.
+    /// Adds to a graph that takes one slice per run.
     pub fn new(graph: &'a mut GraphBuilder) -> Self {
-        GraphOps { graph, states: Vec::new(), num_macs: 0 }
+        GraphOps { graph, states: Vec::new(), num_macs: 0, num_slices: 1 }
     }
 
-    /// An input of the graph, `[...]`, as a value `[1][1][...]`.
+    /// Adds to a graph that takes `num_slices` slices per run, with nothing before and after them.
+    pub fn of_block(graph: &'a mut GraphBuilder, num_slices: i64) -> Self {
+        GraphOps { num_slices, ..GraphOps::new(graph) }
+    }
+
+    /// An input of the graph, `[...]` for each slice, as a value `[S][1][...]`.
     pub fn input(&mut self, name: &str, shape: &[i64]) -> GraphValue {
         let value = GraphValue { name: name.to_owned(), shape: shape.to_vec() };
-        self.shaped(&value, &[&[1, 1], shape].concat())
+        self.with_tail(&value, shape)
+    }
+
+    /// `[S][1][tail]`
+    pub(super) fn with_tail(&mut self, x: &GraphValue, tail: &[i64]) -> GraphValue {
+        self.shaped(x, &[&[self.num_slices, 1], tail].concat())
+    }
+
+    pub(super) fn transposed(&mut self, x: &GraphValue, axes: &[usize]) -> GraphValue {
+        let shape = axes.iter().map(|axis| x.shape[*axis]).collect();
+        let axes = axes.iter().map(|axis| *axis as i64).collect();
+        GraphValue { name: self.graph.node("Transpose", &[&x.name], &[("perm", Attr::Ints(axes))]), shape }
     }
 
     /// The node's name of a value.
@@ -128,14 +146,12 @@ impl Ops for GraphOps<'_> {
     }
 
     fn reshape(&mut self, x: &GraphValue, tail: &[i64]) -> GraphValue {
-        self.shaped(x, &[&[1, 1], tail].concat())
+        self.with_tail(x, tail)
     }
 
     fn permute(&mut self, x: &GraphValue, axes: &[usize]) -> GraphValue {
-        let axes: Vec<i64> = (0..LEAD).chain(axes.iter().map(|axis| LEAD + axis)).map(|axis| axis as i64).collect();
-        let shape = axes.iter().map(|axis| x.shape[*axis as usize]).collect();
-        let name = self.graph.node("Transpose", &[&x.name], &[("perm", Attr::Ints(axes))]);
-        GraphValue { name, shape }
+        let axes: Vec<usize> = (0..LEAD).chain(axes.iter().map(|axis| LEAD + axis)).collect();
+        self.transposed(x, &axes)
     }
 
     fn concat(&mut self, parts: &[&GraphValue], axis: usize) -> GraphValue {
@@ -198,16 +214,21 @@ impl Ops for GraphOps<'_> {
 
     fn band_linear(&mut self, x: &GraphValue, layer: &BandLinear) -> GraphValue {
         let size = layer.weight.size();
-        let (bands, num_inputs, num_outputs) = (size[0], size[1], size[2]);
-        self.num_macs += (bands * num_inputs * num_outputs) as u64;
-        let rows = self.shaped(x, &[bands, 1, num_inputs]);
+        let (bands, num_inputs, num_outputs, s) = (size[0], size[1], size[2], self.num_slices);
+        self.num_macs += (s * bands * num_inputs * num_outputs) as u64;
+        let mut rows = self.shaped(x, &[s, bands, num_inputs]);
+        rows = if s == 1 { self.shaped(&rows, &[bands, 1, num_inputs]) } else { self.transposed(&rows, &[1, 0, 2]) };
         let weight = self.floats(&layer.weight);
         let mut name = self.graph.node("MatMul", &[&rows.name, &weight], &[]);
         if let Some(bias) = &layer.bias {
             let bias = self.floats(bias);
             name = self.graph.node("Add", &[&name, &bias], &[]);
         }
-        self.shaped(&GraphValue { name, shape: vec![bands, 1, num_outputs] }, &[1, 1, bands, num_outputs])
+        let mut y = GraphValue { name, shape: vec![bands, s, num_outputs] };
+        if s > 1 {
+            y = self.transposed(&y, &[1, 0, 2]);
+        }
+        self.with_tail(&y, &[bands, num_outputs])
     }
 
     fn norm(&mut self, x: &GraphValue, layer: &Norm) -> GraphValue {

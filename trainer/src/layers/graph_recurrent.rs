@@ -40,12 +40,17 @@ impl GraphOps<'_> {
     }
 
     pub(super) fn write_gru_in_time(&mut self, x: &GraphValue, layer: &Gru, state: &str) -> GraphValue {
-        let (bands, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.hidden());
-        self.count_gru(layer, bands);
+        let (bands, num_inputs, hidden, s) = (x.shape[2], x.shape[3], layer.hidden(), self.num_slices);
+        self.count_gru(layer, s * bands);
         let shape = [1, bands, hidden];
-        let rows = self.shaped(x, &[1, bands, num_inputs]);
-        let before = self.state(state, shape);
+        let rows = self.shaped(x, &[s, bands, num_inputs]);
         let [w, r, b] = self.gru_weights(&[layer]);
+        if s > 1 {
+            let all =
+                self.graph.nodes("GRU", &[&rows.name, &w, &r, &b], 1, &gru_attributes(hidden, "forward")).remove(0);
+            return self.with_tail(&GraphValue { name: all, shape: vec![s, 1, bands, hidden] }, &[bands, hidden]);
+        }
+        let before = self.state(state, shape);
         let inputs = [&rows.name, &w, &r, &b, &Value::new(), &before];
         let after = self.graph.nodes("GRU", &inputs, 2, &gru_attributes(hidden, "forward")).remove(1);
         self.graph.output(&after, &format!("{state}_next"), &shape);
@@ -53,21 +58,34 @@ impl GraphOps<'_> {
     }
 
     pub(super) fn write_gru_across(&mut self, x: &GraphValue, layer: &BiGru) -> GraphValue {
-        let (bands, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.up.hidden());
-        self.count_gru(&layer.up, bands);
-        self.count_gru(&layer.down, bands);
-        let sequence = self.shaped(x, &[bands, 1, num_inputs]);
+        let (bands, num_inputs, hidden, s) = (x.shape[2], x.shape[3], layer.up.hidden(), self.num_slices);
+        self.count_gru(&layer.up, s * bands);
+        self.count_gru(&layer.down, s * bands);
+        let sequence = match s {
+            1 => self.shaped(x, &[bands, 1, num_inputs]),
+            _ => {
+                let x = self.shaped(x, &[s, bands, num_inputs]);
+                self.transposed(&x, &[1, 0, 2])
+            }
+        };
         let [w, r, b] = self.gru_weights(&[&layer.up, &layer.down]);
         let inputs = [&sequence.name, &w, &r, &b];
         let y = self.graph.nodes("GRU", &inputs, 1, &gru_attributes(hidden, "bidirectional")).remove(0);
-        // [band][direction][1][hidden]: with one sequence, the directions already stand side by side.
-        self.shaped(&GraphValue { name: y, shape: vec![bands, 2, 1, hidden] }, &[1, 1, bands, 2 * hidden])
+        // [band][direction][S][hidden]: with one sequence, the directions already stand side by side.
+        let mut y = GraphValue { name: y, shape: vec![bands, 2, s, hidden] };
+        if s > 1 {
+            y = self.transposed(&y, &[2, 0, 1, 3]);
+        }
+        self.with_tail(&y, &[bands, 2 * hidden])
     }
 
     pub(super) fn write_attention(&mut self, qkv: [&GraphValue; 3], layer: &Attention, state: &str) -> GraphValue {
         let (bands, inner) = (qkv[0].shape[2], qkv[0].shape[3]);
         let (heads, window) = (layer.bias.size()[0], layer.window);
         let d = inner / heads;
+        if self.num_slices > 1 {
+            return self.write_block_attention(qkv, layer);
+        }
         let queries = self.shaped(qkv[0], &[bands, heads, d, 1]);
         let [keys, values] = [("keys", qkv[1]), ("values", qkv[2])].map(|(name, new)| {
             let new = self.shaped(new, &[bands, heads, 1, d]);
@@ -86,8 +104,41 @@ impl GraphOps<'_> {
         self.shaped(&GraphValue { name, shape: vec![bands, heads, 1, d] }, &[1, 1, bands, inner])
     }
 
+    /// All slices of a block over all of them, those out of reach left out by what is added to the scores.
+    fn write_block_attention(&mut self, qkv: [&GraphValue; 3], layer: &Attention) -> GraphValue {
+        let (s, bands, inner) = (self.num_slices, qkv[0].shape[2], qkv[0].shape[3]);
+        let (heads, num_before) = (layer.bias.size()[0], layer.window - 1);
+        let (d, num_keys) = (inner / heads, s + num_before);
+        self.num_macs += (2 * s * bands * num_keys * inner) as u64;
+        let [queries, keys, values] = qkv.map(|x| self.shaped(x, &[s, bands, heads, d]));
+        let queries = self.transposed(&queries, &[1, 2, 0, 3]);
+        let keys = self.transposed(&keys, &[1, 2, 3, 0]);
+        let values = self.transposed(&values, &[1, 2, 0, 3]);
+        let pads = self.graph.ints(&[0, 0, 0, num_before, 0, 0, 0, 0], &[8]);
+        let keys = self.graph.node("Pad", &[&keys.name, &pads], &[]);
+        let pads = self.graph.ints(&[0, 0, num_before, 0, 0, 0, 0, 0], &[8]);
+        let values = self.graph.node("Pad", &[&values.name, &pads], &[]);
+        let scores = self.graph.node("MatMul", &[&queries.name, &keys], &[]);
+        let scale = self.graph.floats(&[1.0 / (d as f32).sqrt()], &[1]);
+        let scores = self.graph.node("Mul", &[&scores, &scale], &[]);
+        let mask = self.floats(&layer.mask(s));
+        let scores = self.graph.node("Add", &[&scores, &mask], &[]);
+        let shares = self.graph.node("Softmax", &[&scores], &[("axis", Attr::Int(3))]);
+        let name = self.graph.node("MatMul", &[&shares, &values], &[]);
+        let y = self.transposed(&GraphValue { name, shape: vec![bands, heads, s, d] }, &[2, 0, 1, 3]);
+        self.with_tail(&y, &[bands, inner])
+    }
+
     pub(super) fn write_delay(&mut self, x: &GraphValue, num_slices: i64, state: &str) -> GraphValue {
-        let len: i64 = x.shape.iter().product();
+        let len: i64 = x.shape[2..].iter().product();
+        if self.num_slices > 1 {
+            let all = self.shaped(x, &[self.num_slices, len]);
+            let pads = self.graph.ints(&[num_slices, 0, 0, 0], &[4]);
+            let all = self.graph.node("Pad", &[&all.name, &pads], &[]);
+            let [start, end, axis] = [0, self.num_slices, 0].map(|value| self.graph.ints(&[value], &[1]));
+            let name = self.graph.node("Slice", &[&all, &start, &end, &axis], &[]);
+            return self.shaped(&GraphValue { name, shape: vec![self.num_slices, len] }, &x.shape);
+        }
         let new = self.shaped(x, &[1, 1, len]);
         let all = self.window(&new, 1, num_slices, state, [1, num_slices, len]);
         let [start, end, axis] = [0, 1, 1].map(|value| self.graph.ints(&[value], &[1]));
@@ -103,7 +154,7 @@ impl GraphOps<'_> {
 
     /// `states` are those of a layer that runs forwards.
     pub(super) fn write_lstm(&mut self, x: &GraphValue, layer: &Lstm, states: Option<&[String; 2]>) -> GraphValue {
-        let (steps, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.hidden());
+        let (steps, num_inputs, hidden) = (self.num_slices * x.shape[2], x.shape[3], layer.hidden());
         self.num_macs += (steps * 4 * hidden * (num_inputs + hidden)) as u64;
         let sequence = self.shaped(x, &[steps, 1, num_inputs]);
         // torch has the gates in the order i f g o, ONNX i o f c.
@@ -115,19 +166,22 @@ impl GraphOps<'_> {
         let [w, r, b] =
             [gates(&layer.from_input), gates(&layer.from_state), bias].map(|t| self.floats(&t.unsqueeze(0)));
         let shape = [1, 1, hidden];
+        let direction = if states.is_some() { "forward" } else { "reverse" };
+        // A block has nothing before it.
+        let states = states.filter(|_| self.num_slices == 1);
         let before = states.map(|states| [0, 1].map(|i| self.state(&states[i], shape)));
         let none = Value::new();
         let mut inputs = vec![&sequence.name, &w, &r, &b];
         if let Some([h, c]) = &before {
             inputs.extend([&none, h, c]);
         }
-        let direction = if states.is_some() { "forward" } else { "reverse" };
         let attributes = [("hidden_size", Attr::Int(hidden)), ("direction", Attr::Text(direction.to_owned()))];
         let outputs = self.graph.nodes("LSTM", &inputs, 3, &attributes);
         for (name, after) in states.into_iter().flatten().zip(&outputs[1..]) {
             self.graph.output(after, &format!("{name}_next"), &shape);
         }
-        self.shaped(&GraphValue { name: outputs[0].clone(), shape: vec![steps, 1, 1, hidden] }, &[1, 1, steps, hidden])
+        let y = GraphValue { name: outputs[0].clone(), shape: vec![steps, 1, 1, hidden] };
+        self.with_tail(&y, &[x.shape[2], hidden])
     }
 
     pub(super) fn write_grouped_lstm(
@@ -137,6 +191,16 @@ impl GraphOps<'_> {
         states: Option<&[String; 2]>,
     ) -> GraphValue {
         let (groups, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.hidden());
+        if self.num_slices > 1 {
+            // One after the other: ONNX has no LSTM of groups, and step by step a block would be thousands of nodes.
+            let parts: Vec<GraphValue> = (0..groups)
+                .map(|group| {
+                    let own = self.narrow(x, 0, group, 1);
+                    self.write_lstm(&own, &layer.of_group(group), states)
+                })
+                .collect();
+            return self.concat(&parts.iter().collect::<Vec<_>>(), 0);
+        }
         self.num_macs += (groups * 4 * hidden * (num_inputs + hidden)) as u64;
         let (rows, of_state) = ([groups, 1, num_inputs], [groups, 1, hidden]);
         let x = self.shaped(x, &rows);

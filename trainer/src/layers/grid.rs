@@ -6,10 +6,12 @@ use models::onnx::{Attr, Value};
 use std::{iter, ops::Range};
 
 impl GraphOps<'_> {
-    /// `|c|` `[1][1][input][coef]` to features `[1][1][input][bin * cell]`, as [`Grid::pool_into`] does it.
+    /// `|c|` `[S][1][input][coef]` to features `[S][1][input][bin * cell]`, as [`Grid::pool_into`] does it.
     pub fn pool(&mut self, magnitudes: &GraphValue, grid: &Grid) -> GraphValue {
         let num_inputs = magnitudes.shape[2];
-        let magnitudes = self.shaped(magnitudes, &magnitudes.shape[2..]);
+        // Slices are but more inputs here.
+        let num_rows = self.num_slices * num_inputs;
+        let magnitudes = self.shaped(magnitudes, &[num_rows, magnitudes.shape[3]]);
         let g = &mut *self.graph;
         // Gather copies runs of the last axis: with the inputs there, a fourth of the calls for values one by one.
         let by_coef = g.node("Transpose", &[&magnitudes.name], &[("perm", Attr::Ints(vec![1, 0]))]);
@@ -39,11 +41,11 @@ impl GraphOps<'_> {
         let floor = g.floats(&[FLOOR], &[1]);
         let amplitudes = g.node("Add", &[&amplitudes, &floor], &[]);
         let name = g.node("Log", &[&amplitudes], &[]);
-        let shape = vec![num_inputs, grid.len() as i64];
-        self.shaped(&GraphValue { name, shape }, &[1, 1, num_inputs, grid.len() as i64])
+        let shape = vec![num_rows, grid.len() as i64];
+        self.with_tail(&GraphValue { name, shape }, &[num_inputs, grid.len() as i64])
     }
 
-    /// Masks of cells, `[1][1][stem][channel][bin * cell]`, to `[mask][coef]`, as [`Grid::expand_into`] does it.
+    /// Masks of cells, `[S][1][stem][channel][bin * cell]`, to `[S * mask][coef]`, as [`Grid::expand_into`] does it.
     pub fn expand(&mut self, cells: &GraphValue, grid: &Grid) -> GraphValue {
         let num_masks: i64 = cells.shape.iter().product::<i64>() / grid.len() as i64;
         let cells = self.shaped(cells, &[num_masks, grid.len() as i64]);

@@ -61,6 +61,17 @@ impl GroupedLstm {
         }
     }
 
+    /// One of them.
+    pub(super) fn of_group(&self, group: i64) -> Lstm {
+        let bias = self.bias.select(0, group).squeeze_dim(0);
+        Lstm {
+            from_input: self.from_input.select(0, group).transpose(0, 1),
+            from_state: self.from_state.select(0, group).transpose(0, 1),
+            state_bias: bias.zeros_like(),
+            input_bias: bias,
+        }
+    }
+
     /// Width of its state.
     pub fn hidden(&self) -> i64 {
         self.from_state.size()[1]

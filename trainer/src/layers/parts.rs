@@ -151,6 +151,17 @@ impl Attention {
         }
     }
 
+    /// `[head][query][key]` What is added to the scores of `num_slices` queries, with a window of keys less one before them.
+    pub(super) fn mask(&self, num_slices: i64) -> Tensor {
+        let options = (tch::Kind::Int64, self.bias.device());
+        let num_keys = num_slices + self.window - 1;
+        let place = Tensor::arange(num_keys, options).unsqueeze(0) - Tensor::arange(num_slices, options).unsqueeze(1);
+        let outside = place.lt(0).logical_or(&place.ge(self.window));
+        let bias = self.bias.index_select(1, &place.clamp(0, self.window - 1).flatten(0, 1));
+        // Not minus infinity, which is no number where a whole block of keys is out of reach.
+        bias.reshape([-1, num_slices, num_keys]).masked_fill(&outside, -1e9)
+    }
+
     /// Width of all heads together.
     pub fn inner(&self) -> i64 {
         self.queries.weight.size()[0]

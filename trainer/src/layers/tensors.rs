@@ -253,14 +253,7 @@ impl Ops for TensorOps<'_> {
             self.next.tensors.push((name, after));
             all
         });
-        // `[head][query][key]`: the window slides by one key a query. Not minus infinity, which is no number where a whole
-        // block of keys is out of reach.
-        let options = (Kind::Int64, queries.device());
-        let num_keys = s + window - 1;
-        let place = Tensor::arange(num_keys, options).unsqueeze(0) - Tensor::arange(s, options).unsqueeze(1);
-        let outside = place.lt(0).logical_or(&place.ge(window));
-        let bias = layer.bias.index_select(1, &place.clamp(0, window - 1).flatten(0, 1));
-        let mask = bias.reshape([1, heads, s, num_keys]).masked_fill(&outside, -1e9).to_kind(queries.kind());
+        let mask = layer.mask(s).unsqueeze(0).to_kind(queries.kind());
         let y = Tensor::scaled_dot_product_attention(&queries, &keys, &values, Some(mask), 0.0, false, None, false);
         y.permute([2, 0, 1, 3]).reshape(size)
     }

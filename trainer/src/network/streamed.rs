@@ -62,17 +62,16 @@ impl<D: Description> Streamed<D> {
     /// Learns states and cost from a graph that is thrown away.
     pub fn new(description: D) -> Self {
         let mut graph = GraphBuilder::default();
-        let (_, states, macs_per_slice) = write(&description, &mut graph, "inputs");
+        let (_, states, macs_per_slice) = write(&description, GraphOps::new(&mut graph), "inputs");
         Streamed { description, states, macs_per_slice }
     }
 }
 
 fn write<D: Description>(
     description: &D,
-    graph: &mut GraphBuilder,
+    mut ops: GraphOps<'_>,
     inputs: &str,
 ) -> (models::onnx::Value, Vec<StateShape>, u64) {
-    let mut ops = GraphOps::new(graph);
     let num_planes = description.input_channels().len() * description.input_kind().num_planes();
     let shape = [num_planes as i64, description.num_coefs()];
     let inputs = ops.input(inputs, &shape);
@@ -142,14 +141,29 @@ impl<D: Description> Network for Streamed<D> {
     fn write_graph(&self, graph: &mut GraphBuilder, inputs: &str, _weights: &Weights) -> Result<GraphOutput> {
         ensure!(
             self.look_ahead() != LookAhead::Unbounded,
-            "causal=false: a layer runs backwards from the end of the song, so there is no graph for one slice"
+            "a layer runs backwards from the end of the song, so there is no graph for one slice: expected a causal network, or \
+             blocks of slices (--block-slices)"
         );
-        let (masks, states, _) = write(&self.description, graph, inputs);
+        let (masks, states, _) = write(&self.description, GraphOps::new(graph), inputs);
         let states = states.into_iter().map(|state| models::StateSpec {
             output: format!("{}_next", state.name),
             input: state.name,
             shape: state.shape.iter().map(|len| *len as usize).collect(),
         });
         Ok(GraphOutput::new(masks, states.collect()))
+    }
+
+    fn write_block_graph(
+        &self,
+        graph: &mut GraphBuilder,
+        inputs: &str,
+        num_slices: usize,
+    ) -> Result<models::onnx::Value> {
+        let look_ahead = self.look_ahead();
+        ensure!(
+            look_ahead == LookAhead::Unbounded || look_ahead == LookAhead::Slices(0),
+            "a network that looks ahead by some slices has no graph for blocks: export it slice by slice"
+        );
+        Ok(write(&self.description, GraphOps::of_block(graph, num_slices as i64), inputs).0)
     }
 }

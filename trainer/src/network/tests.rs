@@ -194,29 +194,52 @@ fn gradients_by_our_recurrent_kernels_are_those_of_torch() {
     }
 }
 
+/// Writes the model of a case and loads it.
+fn export_case(case: &Case, block: Option<export::Block>, dir: &std::path::Path) -> anyhow::Result<models::Model> {
+    let weights = Weights(case.vs.variables());
+    let graph = export::write_graph(&*case.network, &weights, &case.transform, block, &dir.join("model.onnx"))?;
+    println!("{}: {} operations", case.name, graph.num_nodes);
+    export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph)?
+        .write(dir)?;
+    Ok(models::Model::load(dir)?)
+}
+
 #[test]
 fn the_exported_graph_computes_what_the_network_computes() {
     for case in CASES.iter().copied().map(Case::new) {
         let dir = tempfile::tempdir().unwrap();
-        let graph = dir.path().join("model.onnx");
-        let weights = Weights(case.vs.variables());
-        let written = export::write_graph(&*case.network, &weights, &case.transform, &graph);
+        let exported = export_case(&case, None, dir.path());
         if case.network.look_ahead() == LookAhead::Unbounded {
-            let error = format!("{:#}", written.unwrap_err());
-            assert!(error.contains("causal"), "{error} names no way out");
+            let error = format!("{:#}", exported.err().unwrap());
+            assert!(error.contains("causal") && error.contains("--block-slices"), "{error} names no way out");
             continue;
         }
-        let graph = written.unwrap();
-        let num_nodes = graph.num_nodes;
-        let manifest =
-            export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph);
-        manifest.unwrap().write(dir.path()).unwrap();
-        let model = models::Model::load(dir.path()).unwrap();
-        let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
-        println!("{}: {num_nodes} operations, masks within {worst:.1e}", case.name);
+        let worst = parity::check(&*case.network, &case.transform, &exported.unwrap()).unwrap();
+        println!("{}: masks within {worst:.1e}", case.name);
         assert!(worst > 0.0, "{}: two implementations that agree in every bit were not compared", case.name);
     }
     assert_eq!(STEMS.len() as i64 * 2, NUM_MASKS);
+}
+
+#[test]
+fn the_graph_of_a_block_computes_what_the_network_computes() {
+    let mut num_compared = 0;
+    for case in CASES.iter().copied().map(Case::new) {
+        let dir = tempfile::tempdir().unwrap();
+        let block = export::Block { num_slices: 13, margin_slices: 2 };
+        let model = match export_case(&case, Some(block), dir.path()) {
+            Ok(model) => model,
+            Err(error) => {
+                let error = format!("{error:#}");
+                assert!(error.contains("no graph for blocks"), "{}: {error}", case.name);
+                continue;
+            }
+        };
+        let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
+        println!("{}: masks of a block within {worst:.1e}", case.name);
+        num_compared += 1;
+    }
+    assert!(num_compared >= 12, "{num_compared}");
 }
 
 #[test]
@@ -253,15 +276,10 @@ fn the_engine_plays_what_validation_hears() {
     let runtime = Arc::new(separator::Runtime::load(&library).unwrap());
     for case in CASES.iter().copied().map(Case::new) {
         let dir = tempfile::tempdir().unwrap();
-        let weights = Weights(case.vs.variables());
-        let Ok(graph) = export::write_graph(&*case.network, &weights, &case.transform, &dir.path().join("model.onnx"))
-        else {
+        let Ok(model) = export_case(&case, None, dir.path()) else {
             continue; // not to be streamed
         };
-        export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph)
-            .and_then(|manifest| Ok(manifest.write(dir.path())?))
-            .unwrap();
-        let mut pipeline = separator::Pipeline::new(&runtime, &models::Model::load(dir.path()).unwrap()).unwrap();
+        let mut pipeline = separator::Pipeline::new(&runtime, &model).unwrap();
         let hop_len = pipeline.hop_len();
         let num_samples = 14 * hop_len;
         let noise = Tensor::randn([4, num_samples as i64, 2], (Kind::Float, Device::Cpu)) * 0.1;
