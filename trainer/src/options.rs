@@ -70,6 +70,9 @@ pub struct TrainArgs {
     /// Seconds between checkpoints within an epoch: the most training that is lost when the run is killed
     #[arg(long, default_value_t = 300.0, help_heading = "Length", value_name = "SECONDS")]
     pub save_s: f64,
+    /// Largest file of a checkpoint in MB: longer ones are written in parts, and read as one
+    #[arg(long, help_heading = "Length", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_part_mb: Option<u64>,
     /// Best checkpoints that are kept in OUT/top
     #[arg(long, default_value_t = 3, help_heading = "Length", value_name = "NUMBER")]
     pub top: usize,
@@ -221,6 +224,7 @@ impl TrainArgs {
             out: self.out.clone(),
             epoch_steps: self.epoch_steps,
             save_s: self.save_s,
+            max_file_len: self.checkpoint_part_mb.map(|mb| mb * 1_000_000),
             top: self.top,
             num_workers: num_workers.max(1),
             device,

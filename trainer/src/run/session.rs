@@ -8,7 +8,7 @@ use crate::layers::tape;
 use crate::loss::Objective;
 use crate::network::{Mode, Network, num_parameters};
 use crate::precision::{is_bf16, with_precision};
-use crate::record::RunState;
+use crate::record::{RunState, parts};
 use crate::run::adam::Adam;
 use crate::run::average::Average;
 use crate::run::checkpoint::{self, Checkpoint};
@@ -32,6 +32,8 @@ pub struct Session {
     pub averaged: Box<dyn Network>,
     /// Where it computes.
     pub device: Device,
+    /// Bytes of a file beyond which a checkpoint is cut into parts.
+    pub max_file_len: Option<u64>,
     vs: nn::VarStore,
     network: Box<dyn Network>,
     objective: Objective,
@@ -77,7 +79,19 @@ impl Session {
             checkpoint.restore(&vs, &mut average, &mut adam)?;
         }
         let divergence = Divergence::default();
-        Ok(Session { run, transform, averaged, device, vs, network, objective, adam, average, divergence })
+        Ok(Session {
+            max_file_len: None,
+            run,
+            transform,
+            averaged,
+            device,
+            vs,
+            network,
+            objective,
+            adam,
+            average,
+            divergence,
+        })
     }
 
     /// What its batches must hold.
@@ -106,7 +120,8 @@ impl Session {
     /// If it cannot be read, or is not for this network.
     pub fn start_from(&mut self, path: &Path) -> Result<()> {
         let is_safetensors = path.extension().is_some_and(|e| e == "safetensors");
-        let read = if is_safetensors { Tensor::read_safetensors(path) } else { Tensor::loadz_multi(path) };
+        let (file, _kept) = parts::in_one_file(path)?;
+        let read = if is_safetensors { Tensor::read_safetensors(file) } else { Tensor::loadz_multi(file) };
         let tensors = read.with_context(|| format!("{}: expected a checkpoint or a state dict", path.display()))?;
         let loaded = if checkpoint::is_checkpoint(&tensors) {
             Checkpoint::open(path).and_then(|checkpoint| checkpoint.restore_average(&self.vs))
@@ -164,7 +179,7 @@ impl Session {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &self.vs, &self.average, &self.adam, &self.run)
+        checkpoint::save(path, &self.vs, &self.average, &self.adam, &self.run, self.max_file_len)
     }
 
     /// Every weight and statistic, by name.
