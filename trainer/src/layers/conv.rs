@@ -116,11 +116,11 @@ impl BatchNorm {
     pub(super) fn factor_and_offset(&self) -> (Tensor, Tensor) {
         let mut factor = (&self.running_var + Self::EPSILON).rsqrt();
         if let Some([weight, _]) = &self.affine {
-            factor = factor * weight;
+            factor *= weight;
         }
         let mut offset = -(&self.running_mean * &factor);
         if let Some([_, bias]) = &self.affine {
-            offset = offset + bias;
+            offset += bias;
         }
         (factor, offset)
     }

@@ -180,7 +180,7 @@ mod tests {
             assert!(exists(&path) && !path.exists());
             assert_eq!(read(), contents);
             assert_eq!(names(dir.path()).len(), num_parts + 1, "{:?}", names(dir.path()));
-            assert_eq!(list(dir.path()).unwrap(), [path.clone()]);
+            assert_eq!(list(dir.path()).unwrap(), std::slice::from_ref(&path));
         }
         put(dir.path(), b"xyz", Some(3));
         assert_eq!((names(dir.path()), read()), (vec!["last.safetensors".to_owned()], b"xyz".to_vec()));
