@@ -42,8 +42,8 @@ pub struct TrainArgs {
     /// bark:96:32:slice=4096 or stft:2048:512
     #[arg(long, default_value = "bark-262", help_heading = "Network", value_name = "NAME")]
     pub transform: String,
-    /// Weights that a new run starts from: a checkpoint of the same network, or, for `cdae`, a published state dict (.pth
-    /// or .safetensors)
+    /// Weights that a new run starts from: a checkpoint of the same network, for `cdae` a published state dict (.pth or
+    /// .safetensors), for `umx` a folder of the four of Open-Unmix
     #[arg(long, help_heading = "Network", value_name = "FILE")]
     pub start: Option<PathBuf>,
     /// Losses and their weights, NAME=WEIGHT,... (see below)

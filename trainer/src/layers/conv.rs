@@ -105,6 +105,14 @@ impl BatchNorm {
         }
     }
 
+    /// Sets some channels, from `first` on, to trained values: weight, bias, running mean and variance.
+    pub fn set(&self, first: i64, values: [&Tensor; 4]) {
+        let [weight, bias, mean, var] = values;
+        let own = self.affine.iter().flatten().zip([weight, bias]);
+        let all = own.chain([(&self.running_mean, mean), (&self.running_var, var)]);
+        tch::no_grad(|| all.for_each(|(own, value)| own.narrow(0, first, value.size()[0]).copy_(value)));
+    }
+
     /// Over axis 1.
     pub(super) fn apply(&self, x: &Tensor, train: bool) -> Tensor {
         let [weight, bias] = [0, 1].map(|i| self.affine.as_ref().map(|affine| &affine[i]));

@@ -46,7 +46,7 @@ pub trait Network: Send {
     /// # Errors
     /// If there are none for this architecture, or a tensor is missing or of another shape.
     fn load_published(&mut self, _tensors: &HashMap<String, Tensor>) -> Result<()> {
-        bail!("there are no published weights for this network: expected cdae")
+        bail!("there are no published weights for this network: expected cdae, or umx")
     }
 
     /// The memory before the first slice.

@@ -5,7 +5,8 @@ use super::{
 };
 use crate::layers::{GraphOps, Ops, StateShape, TensorOps};
 use crate::transform::grid::Grid;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
 /// A network, slice by slice.
@@ -45,6 +46,11 @@ pub trait Description: Send {
     /// As [`Network::penalty`].
     fn penalty(&self) -> Option<(&'static str, Tensor)> {
         None
+    }
+
+    /// As [`Network::load_published`].
+    fn load_published(&mut self, _tensors: &HashMap<String, Tensor>) -> Result<()> {
+        bail!("there are no published weights for this network: expected cdae, or umx")
     }
 
     /// Masks `[S][B][stem][plane][position]` of `[S][B][input][position]`.
@@ -135,6 +141,10 @@ impl<D: Description> Network for Streamed<D> {
 
     fn penalty(&self) -> Option<(&'static str, Tensor)> {
         self.description.penalty()
+    }
+
+    fn load_published(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        self.description.load_published(tensors)
     }
 
     /// Writes its own weights, which are those of the store that it was built in.

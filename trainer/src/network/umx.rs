@@ -11,8 +11,9 @@ use super::streamed::{Description, Streamed};
 use super::{Architecture, Channel, LookAhead, Network, Settings};
 use crate::layers::{BandLinear, BatchNorm, Lstm, Ops, Unary};
 use crate::transform::Transform;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -131,6 +132,44 @@ impl Umx {
         })
     }
 
+    /// Takes the tensors of a stem by their names in Open-Unmix.
+    fn load_stem<'t>(&self, stem: i64, get: &dyn Fn(&str, &[i64]) -> Result<&'t Tensor>) -> Result<()> {
+        let put = |own: &Tensor, value: &Tensor| no_grad(|| own.shallow_clone().copy_(value));
+        let per_bin = [
+            (&self.input_mean, "input_mean"),
+            (&self.input_scale, "input_scale"),
+            (&self.output_scale, "output_scale"),
+            (&self.output_mean, "output_mean"),
+        ];
+        for (own, name) in per_bin {
+            put(&own.select(0, stem).select(0, 0), get(name, &[own.size()[2]])?);
+        }
+        for (i, (dense, norm)) in (1..).zip([&self.dense_1, &self.dense_2, &self.dense_3]) {
+            let (num_inputs, num_outputs) = (dense.weight.size()[1], dense.weight.size()[2]);
+            let weight = get(&format!("fc{i}.weight"), &[num_outputs, num_inputs])?;
+            put(&dense.weight.select(0, stem), &weight.transpose(0, 1));
+            let value = |name: &str| get(&format!("bn{i}.{name}"), &[num_outputs]);
+            norm.set(
+                stem * num_outputs,
+                [value("weight")?, value("bias")?, value("running_mean")?, value("running_var")?],
+            );
+        }
+        for (i, layer) in self.lstm[stem as usize].iter().enumerate() {
+            for (lstm, end) in layer.iter().zip(["", "_reverse"]) {
+                let all = [
+                    (&lstm.from_input, "weight_ih"),
+                    (&lstm.from_state, "weight_hh"),
+                    (&lstm.input_bias, "bias_ih"),
+                    (&lstm.state_bias, "bias_hh"),
+                ];
+                for (own, name) in all {
+                    put(own, get(&format!("lstm.{name}_l{i}{end}"), &own.size())?);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// `[stem][input]` to `[stem][output]`.
     fn dense<O: Ops>(ops: &mut O, x: &O::Value, layer: &(BandLinear, BatchNorm)) -> O::Value {
         let y = ops.band_linear(x, &layer.0);
@@ -198,6 +237,20 @@ impl Description for Umx {
         });
     }
 
+    /// The state dicts of Open-Unmix's `umxhq`, `umxl` and the like, each name behind that of its stem, `vocals.fc1.weight`.
+    fn load_published(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        for (i, stem) in base::STEMS.iter().enumerate() {
+            let get = |name: &str, shape: &[i64]| -> Result<&Tensor> {
+                let name = format!("{stem}.{name}");
+                let tensor = tensors.get(&name).with_context(|| format!("tensor {name} is missing"))?;
+                ensure!(tensor.size() == shape, "tensor {name}: expected shape {shape:?}, got {:?}", tensor.size());
+                Ok(tensor)
+            };
+            self.load_stem(i as i64, &get)?;
+        }
+        Ok(())
+    }
+
     fn masks<O: Ops>(&self, ops: &mut O, inputs: &O::Value) -> O::Value {
         let [bins, all_bins] = self.bins;
         let x = ops.narrow(inputs, 1, 0, bins);
@@ -227,5 +280,105 @@ impl Description for Umx {
         let x = ops.mul(&x, &scale);
         let x = ops.add(&x, &mean);
         ops.unary(Unary::Relu, &x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Mode, NetworkConfig, num_parameters};
+
+    /// A state dict of Open-Unmix with random values.
+    fn state_dict(hidden: i64, layers: usize, bins: i64, all_bins: i64) -> HashMap<String, Tensor> {
+        let mut tensors = HashMap::new();
+        let mut put = |name: String, shape: &[i64]| {
+            let size = if shape.len() == 1 { 1.0 } else { 1.0 / (shape[1] as f64).sqrt() };
+            let value = Tensor::rand(shape, (Kind::Float, Device::Cpu));
+            // Variances are positive, all else has both signs.
+            let value = if name.contains("running_var") { value + 0.5 } else { (value - 0.5) * 2.0 * size };
+            tensors.insert(name, value);
+        };
+        for stem in base::STEMS {
+            for (name, len) in
+                [("input_mean", bins), ("input_scale", bins), ("output_scale", all_bins), ("output_mean", all_bins)]
+            {
+                put(format!("{stem}.{name}"), &[len]);
+            }
+            for (i, inputs, outputs) in [(1, 2 * bins, hidden), (2, 2 * hidden, hidden), (3, hidden, 2 * all_bins)] {
+                put(format!("{stem}.fc{i}.weight"), &[outputs, inputs]);
+                for name in ["weight", "bias", "running_mean", "running_var"] {
+                    put(format!("{stem}.bn{i}.{name}"), &[outputs]);
+                }
+            }
+            for end in (0..layers).flat_map(|i| [format!("l{i}"), format!("l{i}_reverse")]) {
+                put(format!("{stem}.lstm.weight_ih_{end}"), &[2 * hidden, hidden]);
+                put(format!("{stem}.lstm.weight_hh_{end}"), &[2 * hidden, hidden / 2]);
+                put(format!("{stem}.lstm.bias_ih_{end}"), &[2 * hidden]);
+                put(format!("{stem}.lstm.bias_hh_{end}"), &[2 * hidden]);
+            }
+        }
+        tensors
+    }
+
+    /// Open-Unmix's forward pass as its authors wrote it, in torch's own layers: masks `[S][channel][bin]` of a stem.
+    fn reference(tensors: &HashMap<String, Tensor>, stem: &str, x: &Tensor, layers: usize) -> Tensor {
+        let get = |name: &str| &tensors[&format!("{stem}.{name}")];
+        let norm = |x: Tensor, i: usize| {
+            let [weight, bias, mean, var] =
+                ["weight", "bias", "running_mean", "running_var"].map(|name| Some(get(&format!("bn{i}.{name}"))));
+            x.batch_norm(weight, bias, mean, var, false, 0.1, 1e-5, false)
+        };
+        let (s, bins) = (x.size()[0], get("input_mean").size()[0]);
+        let cropped = (x.narrow(2, 0, bins) + get("input_mean")) * get("input_scale");
+        let own = norm(cropped.reshape([s, -1]).matmul(&get("fc1.weight").transpose(0, 1)), 1).tanh();
+        let params: Vec<&Tensor> = (0..layers)
+            .flat_map(|i| [format!("l{i}"), format!("l{i}_reverse")])
+            .flat_map(|end| ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("lstm.{name}_{end}")))
+            .map(|name| get(&name))
+            .collect();
+        let zeros = Tensor::zeros([2 * layers as i64, 1, own.size()[1] / 2], (Kind::Float, Device::Cpu));
+        let sequence = own.unsqueeze(1);
+        let (recalled, ..) = sequence.lstm(&[&zeros, &zeros], &params, true, layers as i64, 0.0, false, true, false);
+        let both = Tensor::cat(&[own, recalled.squeeze_dim(1)], 1);
+        let x = norm(both.matmul(&get("fc2.weight").transpose(0, 1)), 2).relu();
+        let x = norm(x.matmul(&get("fc3.weight").transpose(0, 1)), 3).reshape([s, 2, -1]);
+        (x * get("output_scale") + get("output_mean")).relu()
+    }
+
+    #[test]
+    fn state_dicts_of_open_unmix_give_its_masks() {
+        let transform = Arc::new(Transform::new("stft:512:128").unwrap());
+        let vs = nn::VarStore::new(Device::Cpu);
+        let config: NetworkConfig = "umx:hidden_size=8,nb_layers=3,bandwidth=16000".parse().unwrap();
+        let mut network = config.build(&vs.root(), &transform).unwrap();
+        let bins = (16_000.0 / 22_050.0 * 256.0) as i64 + 1;
+        let mut tensors = state_dict(8, 3, bins, 257);
+        network.load_published(&tensors).unwrap();
+        let x = Tensor::rand([1, 20, 2, 257], (Kind::Float, Device::Cpu));
+        let (masks, _) = no_grad(|| network.forward(&x, &network.zero_state(1), Mode::Apply));
+        for (i, stem) in base::STEMS.iter().enumerate() {
+            let expected = reference(&tensors, stem, &x.select(0, 0), 3);
+            let actual = masks.select(0, 0).select(1, i as i64);
+            let difference = (&expected - actual).abs().max().double_value(&[]);
+            assert!(difference < 1e-5, "{stem}: masks {difference} apart");
+            assert!(expected.std(true).double_value(&[]) > 0.1, "{stem}: masks that are all the same");
+        }
+        tensors.remove("bass.lstm.bias_hh_l2_reverse");
+        let error = network.load_published(&tensors).unwrap_err().to_string();
+        assert!(error.contains("bass.lstm.bias_hh_l2_reverse"), "{error}");
+    }
+
+    /// Counted by its authors' definition (openunmix 1.3.0, `model.py`): 4096 samples, 1487 of 2049 bins, 512 wide.
+    #[test]
+    fn it_has_as_many_parameters_as_four_of_open_unmix() {
+        let transform = Arc::new(Transform::new("stft:4096:1024").unwrap());
+        let vs = nn::VarStore::new(Device::Cpu);
+        let config: NetworkConfig = "umx".parse().unwrap();
+        config.build(&vs.root(), &transform).unwrap();
+        let dense = 2 * 1487 * 512 + 1024 * 512 + 512 * 2 * 2049;
+        let norms = 2 * (512 + 512 + 2 * 2049);
+        let lstm = 3 * 2 * (4 * 256 * (512 + 256) + 2 * 4 * 256);
+        let per_bin = 2 * 1487 + 2 * 2049;
+        assert_eq!(num_parameters(&vs), 4 * (dense + norms + lstm + per_bin));
     }
 }
