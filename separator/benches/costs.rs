@@ -2,7 +2,8 @@
 //! processor, memory, and late hops where the machine is nearly full. Prints the tables of `docs/VALIDATION.md`:
 //!
 //! `cargo bench -p separator --bench costs [-- SECONDS [MODEL]]`: so long plays each row (20). With
-//! `--busy` only the last row, with `--silent` only those of instances that nothing is heard of.
+//! `--busy` only the last row, with `--silent` only those of instances that nothing is heard of, with `--shares` those of
+//! 1, 4 and 16 that play.
 //!
 //! A bench and no test: every figure depends on the machine, and on what else it does.
 
@@ -123,6 +124,10 @@ fn main() {
     if std::env::args().any(|arg| arg == "--silent") {
         return while_nothing_plays((0..16).map(|_| Instance::start(&model, 512)).collect(), duration);
     }
+    if std::env::args().any(|arg| arg == "--shares") {
+        shares(&model, duration);
+        return;
+    }
     if !is_busy_only {
         audio_thread(&model, duration);
         many_instances(&model, duration, num_cores);
@@ -142,19 +147,25 @@ fn audio_thread(model: &Model, duration: Duration) {
     }
 }
 
-/// Processor time, memory and threads of many instances.
-fn many_instances(model: &Model, duration: Duration, num_cores: usize) {
+/// What 1, 4 and 16 instances take; gives the cores of each further one.
+fn shares(model: &Model, duration: Duration) -> f64 {
     println!("\n| instances, blocks of 512 | cores | late hops |\n|---|---|---|");
-    let mut cores = vec![];
-    for num in [1, 4] {
+    let cores = [1, 4, 16].map(|num| {
         let mut instances: Vec<Instance> = (0..num).map(|_| Instance::start(model, 512)).collect();
         play(&mut instances, 512, false, Duration::from_secs(1));
         let run = play(&mut instances, 512, false, duration);
         println!("| {num} playing | {:.3} | {} |", run.cores, run.late_hops);
-        cores.push(run.cores);
-    }
+        run.cores
+    });
+    let share = (cores[2] - cores[0]) / 15.0;
+    println!("| each further one; the first takes {:.2} times as much | {share:.4} | |", cores[0] / share);
+    share
+}
+
+/// Processor time, memory and threads of many instances.
+fn many_instances(model: &Model, duration: Duration, num_cores: usize) {
     // As many as fill four fifths of the machine, at what each further one costs.
-    let share_of_one = (cores[1] - cores[0]) / 3.0;
+    let share_of_one = shares(model, duration);
     let num = (0.8 * num_cores as f64 / share_of_one).floor().max(1.0) as usize;
     let mut memory = vec![];
     let mut instances: Vec<Instance> = Vec::new();

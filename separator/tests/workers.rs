@@ -66,6 +66,9 @@ fn a_lookout_that_ends_is_noticed_by_a_worker_that_has_finished_its_job() {
     let (_dir, model) = write_model(&TestModel::identity());
     let (engine, mut audio) = start(&model, RATE, BLOCK_LEN);
     wait_until_running(&engine);
+    // There is something else to look after.
+    let (other_engine, _other_audio) = start(&model, RATE, BLOCK_LEN);
+    wait_until_running(&other_engine);
     // One worker computes for a second while the other is on the lookout, and ends.
     engine.delay_jobs(Duration::from_secs(1));
     let input = noise(20_000, 2);
@@ -112,4 +115,31 @@ fn a_worker_that_vanishes_in_a_job_takes_that_lane_only() {
     let output = render(&mut other_audio, &input, || BLOCK_LEN);
     assert_eq!(output.num_missing, 0);
     assert_eq!(other_engine.status().state, EngineState::Running);
+}
+
+/// While the job of the only instance takes its time, no worker looks for others; one does as soon as there is another.
+#[test]
+fn an_instance_that_comes_while_the_only_other_computes_is_served() {
+    if !is_alone("an_instance_that_comes_while_the_only_other_computes_is_served") {
+        return;
+    }
+    let num_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if num_cores < 2 {
+        eprintln!("skipped: one core, one worker");
+        return;
+    }
+    let (_dir, model) = write_model(&TestModel::identity());
+    let (engine, mut audio) = start(&model, RATE, BLOCK_LEN);
+    wait_until_running(&engine);
+    let delay = Duration::from_secs(8);
+    engine.delay_jobs(delay);
+    let input = noise(20_000, 4);
+    let begin = Instant::now();
+    Output::new().process(&mut audio, input.each_ref().map(|channel| &channel[..3000]), false);
+    std::thread::sleep(Duration::from_millis(300));
+    let (other_engine, mut other_audio) = start(&model, RATE, BLOCK_LEN);
+    wait_until_running(&other_engine);
+    let output = render(&mut other_audio, &input, || BLOCK_LEN);
+    assert_eq!(output.num_missing, 0);
+    assert!(begin.elapsed() < delay, "the other instance waited for the job: {:?}", begin.elapsed());
 }

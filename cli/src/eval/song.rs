@@ -120,14 +120,14 @@ pub fn evaluate(
                 Stream::Files(files)
             }
         };
-        aligned.drain(|stems| meters.add(stems));
+        aligned.drain(false, |stems| meters.add(stems));
         num_samples += len as u64;
         bar.set_position(num_samples);
     }
     if let Some(oracle) = &mut oracle {
         oracle.finish(num_samples, &mut |estimates| aligned.push(2, estimates));
     }
-    aligned.drain(|stems| meters.add(stems));
+    aligned.drain(true, |stems| meters.add(stems));
 
     if measures.is_bss_eval {
         bar.set_message("BSSEval");

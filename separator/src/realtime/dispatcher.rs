@@ -43,6 +43,11 @@ impl Dispatcher {
         self.position
     }
 
+    /// Samples that the job being filled still lacks.
+    pub fn num_missing(&self) -> i64 {
+        self.job_end - self.position
+    }
+
     /// Index of the last job that was sent.
     pub fn last_sent(&self) -> i64 {
         self.last_sent

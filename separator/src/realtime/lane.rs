@@ -6,6 +6,7 @@ use super::{
     dispatcher::Dispatcher,
     job::{Job, PooledJob},
     link::{Link, Patience},
+    lookout::{Forecast, LookTimes},
     shared::{Activity, LaneShared},
     worker_lane::WorkerEnds,
     workers::Doorbell,
@@ -17,15 +18,13 @@ use crate::{
 use rtrb::RingBuffer;
 use std::sync::Arc;
 
-/// By how much a host may call too early.
-const JITTER_NS: i64 = 2_000_000;
-
 /// The audio thread's end of a lane.
 pub(crate) struct AudioLane {
     schedule: Schedule,
     link: Link,
     dispatcher: Dispatcher,
     collector: Collector,
+    forecast: Forecast,
     epoch: u64,
     /// Latency of the plan, in host samples.
     latency_samples: usize,
@@ -55,10 +54,10 @@ impl AudioLane {
         let link = Link { to_worker, from_worker, shared: shared.clone(), doorbell, gave_up: false };
         let ns = |len: i64| (len as f64 / plan.sample_rate_hz().max(1.0) * 1e9) as i64;
         let slack_ns = ns(slack_len);
-        let min_gap_ns = ns(schedule.min_job_len() - plan.max_block_len() as i64) - JITTER_NS;
         let lane = AudioLane {
             dispatcher: Dispatcher::new(schedule),
             collector: Collector::new(pool, schedule, begins_in_music),
+            forecast: Forecast::new(plan.sample_rate_hz()),
             schedule: schedule.clone(),
             link,
             epoch: 0,
@@ -66,7 +65,7 @@ impl AudioLane {
             slack_ns,
         };
         let start_slack_ns = ns(latency_samples as i64 - fade_len_of(schedule) as i64 - plan.max_block_len() as i64);
-        (lane, WorkerEnds { shared, jobs, results, slack_ns, start_slack_ns, min_gap_ns })
+        (lane, WorkerEnds { shared, jobs, results, times: LookTimes { slack_ns, start_slack_ns } })
     }
 
     pub fn shared(&self) -> &LaneShared {
@@ -96,7 +95,7 @@ impl AudioLane {
         now_ns: i64,
         patience: Patience,
     ) -> usize {
-        let AudioLane { schedule, link, dispatcher, collector, .. } = self;
+        let AudioLane { schedule, link, dispatcher, collector, forecast, .. } = self;
         dispatcher.take(input, schedule, link, now_ns + self.slack_ns, |link| {
             loop {
                 let job = collector.free_job(link);
@@ -105,6 +104,7 @@ impl AudioLane {
                 }
             }
         });
+        link.shared.set_next_job(forecast.take_block(now_ns, mix[0].len(), dispatcher.num_missing()));
         collector.collect(link);
         let end = dispatcher.position() - self.latency_samples as i64;
         let needed = collector.job_needed_for(end, schedule).min(dispatcher.last_sent());
@@ -144,6 +144,7 @@ impl AudioLane {
     fn begin_stream(&mut self, begins_in_music: bool) {
         self.epoch += 1;
         self.link.shared.set_epoch(self.epoch);
+        self.forecast.reset();
         let job_at_hand = self.dispatcher.reset(&self.schedule);
         self.collector.reset(self.epoch, job_at_hand, begins_in_music);
     }

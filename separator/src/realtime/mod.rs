@@ -22,6 +22,7 @@ mod job;
 mod lane;
 mod library;
 mod link;
+mod lookout;
 mod pace;
 mod pool;
 mod shared;

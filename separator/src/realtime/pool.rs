@@ -1,9 +1,9 @@
 //! The worker threads of the process: few, shared by all lanes, the most urgent job first.
 //!
 //! The audio thread must not wake anybody (that would be a system call), so somebody has to look. One idle worker does,
-//! the *lookout*; the others sleep until it finds a job, hands the lookout over and computes. While sound flows it looks
-//! every quarter of a millisecond; for lanes that are quiet only as often as their time budget needs; while no plugin is
-//! played not at all.
+//! the *lookout*; the others sleep until it finds a job, hands the lookout over and computes. It looks closely when a host
+//! is about to complete a job (`lookout.rs`), for lanes that are quiet only as often as their time budget needs, and not at
+//! all while no plugin is played.
 //!
 //! A worker whose thread has ended is noticed by the next that looks for the lookout, and by whoever asks an engine how
 //! it is doing; another thread takes its place.
@@ -27,8 +27,6 @@ use std::{
 };
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
-/// While sound flows, the lookout looks this often.
-const LOOK_NS: i64 = 250_000;
 /// More workers than this gain nothing: memory and caches are shared.
 const MAX_WORKERS: usize = 16;
 /// How long the last instance waits for the workers to end.
@@ -114,6 +112,8 @@ impl Pool {
     /// Adds a lane. It leaves by itself when it is over.
     pub fn add(&self, lane: WorkerLane) {
         lock(&self.shared.lanes).push(Box::new(lane));
+        // Now there is something to look after beside the job that a worker may have at hand.
+        wake_if_nobody_looks(&lock(&self.shared.workers));
         self.shared.doorbell.ring();
     }
 
@@ -195,7 +195,7 @@ impl Shared {
                     if let Some(lane) = run_job(lane) {
                         lock(&self.lanes).push(lane);
                         // It may have to be looked after sooner than without this lane.
-                        self.doorbell.ring();
+                        self.ring_for_others(worker_idx);
                     }
                 }
                 Found::LookAgain(after) => thread::park_timeout(after),
@@ -225,14 +225,23 @@ impl Shared {
         !is_taken
     }
 
-    /// The lookout computes; somebody who sleeps takes its place, if anybody does.
+    /// The lookout computes; somebody who sleeps takes its place, if anybody does. Not if this lane is all there is to look
+    /// after: to wake others for nothing would cost as much as a short job.
     fn hand_over_lookout(&self, worker_idx: usize, lane: &Arc<LaneShared>) {
         let mut workers = lock(&self.workers);
         if let Some(worker) = workers.get_mut(worker_idx) {
             worker.task = Task::Computing(lane.clone());
         }
-        if let Some(sleeper) = workers.iter().find(|worker| matches!(worker.task, Task::Sleeping)) {
-            sleeper.thread.thread().unpark();
+        // After it says that it computes: who adds a lane looks at that then.
+        if !lock(&self.lanes).is_empty() {
+            wake_if_nobody_looks(&workers);
+        }
+    }
+
+    fn ring_for_others(&self, worker_idx: usize) {
+        let is_own = lock(&self.workers).get(worker_idx).is_some_and(|own| self.doorbell.is_for(own.thread_idx));
+        if !is_own {
+            self.doorbell.ring();
         }
     }
 
@@ -264,7 +273,7 @@ impl Shared {
         let due = lanes.iter().enumerate().filter_map(|(idx, lane)| Some((lane.next_due_ns()?, idx)));
         let found = match due.min() {
             Some((_, idx)) => Found::Job(lanes.swap_remove(idx)),
-            None => match lanes.iter().filter_map(|lane| lane.look_again_ns(now_ns, LOOK_NS)).min() {
+            None => match lanes.iter().filter_map(|lane| lane.look_again_ns(now_ns)).min() {
                 Some(look_ns) => Found::LookAgain(Duration::from_nanos(look_ns as u64)),
                 None => Found::Nothing,
             },
@@ -287,6 +296,15 @@ impl Shared {
             unsafe { libc::syscall(libc::SYS_exit, 0) };
         }
         panic!("a worker ended by a test");
+    }
+}
+
+/// A worker that sleeps goes on the lookout, if nobody is.
+fn wake_if_nobody_looks(workers: &[Worker]) {
+    if !workers.iter().any(Worker::is_lookout)
+        && let Some(sleeper) = workers.iter().find(|worker| matches!(worker.task, Task::Sleeping))
+    {
+        sleeper.thread.thread().unpark();
     }
 }
 

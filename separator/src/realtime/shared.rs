@@ -1,6 +1,6 @@
 //! What the threads know about each other: atomics, and one message that the audio thread never touches.
 
-use super::workers::Doorbell;
+use super::{lookout::NextJob, workers::Doorbell};
 use crate::SpectrumFeed;
 use std::sync::{
     Arc, Mutex, OnceLock, PoisonError,
@@ -82,6 +82,9 @@ pub(crate) struct LaneShared {
     pub job_due_ns: AtomicI64,
     /// No block of the stream at hand has come yet.
     pub is_fresh: AtomicBool,
+    /// When the next job will be complete, and by how much sooner it may be. One may be a block older than the other.
+    next_job_ns: AtomicI64,
+    jitter_ns: AtomicI64,
     /// What the host does with the instance.
     pub activity: Arc<Activity>,
     /// Where spectra go. Never touched by the audio thread.
@@ -105,6 +108,8 @@ impl LaneShared {
             load: AtomicU32::new(0),
             job_due_ns: AtomicI64::new(i64::MAX),
             is_fresh: AtomicBool::new(true),
+            next_job_ns: AtomicI64::new(0),
+            jitter_ns: AtomicI64::new(0),
             activity,
             spectra: OnceLock::new(),
             stop: AtomicBool::new(false),
@@ -147,6 +152,20 @@ impl LaneShared {
     pub fn set_output_end(&self, end: i64) {
         self.output_end.store(end, Ordering::Relaxed);
         self.is_fresh.store(false, Ordering::Relaxed);
+    }
+
+    /// Audio side: when the next job will be complete.
+    pub fn set_next_job(&self, next: NextJob) {
+        self.next_job_ns.store(next.expected_ns, Ordering::Relaxed);
+        self.jitter_ns.store(next.jitter_ns, Ordering::Relaxed);
+    }
+
+    /// Lookout: the same.
+    pub fn next_job(&self) -> NextJob {
+        NextJob {
+            expected_ns: self.next_job_ns.load(Ordering::Relaxed),
+            jitter_ns: self.jitter_ns.load(Ordering::Relaxed),
+        }
     }
 
     /// Worker: whether stems of that epoch that end at `stems_end` can still be of use.

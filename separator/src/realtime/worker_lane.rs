@@ -3,6 +3,7 @@
 use super::{
     clock::now_ns,
     job::{Job, PooledJob},
+    lookout::{LookTimes, Sound},
     shared::LaneShared,
 };
 use crate::{SeparatorError, Stereo, stream::Stream};
@@ -13,25 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Without a job for so long, a lane's plugin is not being played.
-const QUIET_AFTER_NS: i64 = 1_000_000_000;
-/// However sure it is that no job can have come, a lane that plays is looked at this often: a host that was held up may
-/// catch up.
-const MAX_LOOK_NS: i64 = 20_000_000;
-/// The same for one that is silent or has paused.
-const MAX_QUIET_LOOK_NS: i64 = 250_000_000;
-
 /// What a worker lane is made of before its model is open.
 pub(crate) struct WorkerEnds {
     pub shared: Arc<LaneShared>,
     pub jobs: Consumer<PooledJob>,
     pub results: Producer<PooledJob>,
-    /// From a job that is complete to its stems being needed, in real time.
-    pub slack_ns: i64,
-    /// From the first block of a stream to its first stems being needed.
-    pub start_slack_ns: i64,
-    /// From one job to the next, at least, in real time: a hop less a block.
-    pub min_gap_ns: i64,
+    pub times: LookTimes,
 }
 
 /// One worker at a time computes it.
@@ -51,8 +39,6 @@ pub(crate) struct WorkerLane {
     preroll: u32,
     preroll_left: u32,
     last_job_ns: i64,
-    /// No job comes before that in real time. In bursts one may, but then the audio thread waits, and wakes us.
-    next_job_ns: i64,
     is_settled: bool,
     publishes_spectra: bool,
 }
@@ -72,7 +58,6 @@ impl WorkerLane {
             preroll,
             preroll_left: 0,
             last_job_ns: now_ns(),
-            next_job_ns: 0,
             is_settled: false,
             publishes_spectra: false,
         }
@@ -93,26 +78,17 @@ impl WorkerLane {
     }
 
     /// How soon the rings must be looked at again; None while the host does not play its plugin.
-    pub fn look_again_ns(&self, now_ns: i64, busy_look_ns: i64) -> Option<i64> {
-        let WorkerEnds { shared, slack_ns, start_slack_ns, .. } = &self.ends;
-        if !shared.activity.is_playing() {
-            return None;
-        }
-        let until_next_ns = (self.next_job_ns - now_ns).max(0);
-        // Half of the time that a job has is left, whatever the host does; where sound flows, three quarters.
-        let (half_ns, quarter_ns) = ((slack_ns / 2).min(MAX_QUIET_LOOK_NS), (slack_ns / 4).min(MAX_LOOK_NS));
-        let look_ns = if shared.is_fresh.load(Ordering::Relaxed) {
-            // The host has not begun, and when it does, nothing is needed before the latency is over.
-            (start_slack_ns / 4).clamp(half_ns, MAX_QUIET_LOOK_NS)
-        } else if now_ns - self.last_job_ns > QUIET_AFTER_NS {
-            // It has paused, and may go on with the last sample of a job.
-            half_ns
+    pub fn look_again_ns(&self, now_ns: i64) -> Option<i64> {
+        let WorkerEnds { shared, times, .. } = &self.ends;
+        let sound = if shared.is_fresh.load(Ordering::Relaxed) {
+            Sound::Fresh
         } else if self.is_settled {
-            (until_next_ns + quarter_ns).min(half_ns)
+            Sound::Settled
         } else {
-            until_next_ns.min(quarter_ns)
+            Sound::Flowing
         };
-        Some(look_ns.max(busy_look_ns))
+        let look_ns = times.look_again_ns(now_ns, sound, self.last_job_ns, shared.next_job());
+        shared.activity.is_playing().then_some(look_ns)
     }
 
     /// Whether the oldest waiting job is answered in no time: silence after silence.
@@ -129,7 +105,6 @@ impl WorkerLane {
         let start = Instant::now();
         self.last_job_ns = now_ns();
         let shared = self.ends.shared.clone();
-        self.next_job_ns = job.due_ns - self.ends.slack_ns + self.ends.min_gap_ns;
         shared.job_due_ns.store(job.due_ns, Ordering::Relaxed);
         obey_test_hooks(&shared);
         job.has_stems = false;
