@@ -80,7 +80,7 @@ impl Player {
     /// From now on a model that is chosen in the editor is gone to.
     pub fn follow_choice(&self) {
         let (separating, board) = (Arc::downgrade(&self.separating), self.board.clone());
-        self.params.models.call_on_change(move |choice| {
+        self.params.models.call_on_change(move |choice, _| {
             let Some(separating) = separating.upgrade() else { return };
             match installation::find_model(&choice.playing.name) {
                 Ok(model) => separating.choose(model),

@@ -28,6 +28,7 @@ use unbraid_plugin::{
         settings::SettingsFile,
         spectrum_history::{COLUMN_S, SpectrumHistory},
         theme::{self, Theme},
+        window::graphics,
     },
     meters::Meters,
     model_shelf::Shelf,
@@ -144,6 +145,7 @@ impl Window {
         let smallest = LogicalSize::new(theme::MIN_WINDOW_SIZE.x, theme::MIN_WINDOW_SIZE.y + extra);
         let settings = EguiNiceSettings::new()
             .with_tile(title)
+            .with_graphics_config(graphics())
             .with_resize_hint(ResizeHint::resizable().with_min_logical_size(smallest));
         let state = EguiEditorState::from_size(LogicalSize::new(size.x, size.y), self.view.settings.scale());
         let context = GuiContext::new(Arc::new(OwnHost { _params: self.params.clone() }));

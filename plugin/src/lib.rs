@@ -12,6 +12,7 @@
 
 pub mod delayed_controls;
 pub mod editor;
+mod engine_report;
 pub mod engine_watch;
 pub mod gestures;
 pub mod installation;
@@ -37,7 +38,7 @@ use engine_watch::{EngineWatch, ModelChooser};
 use gestures::GestureWatch;
 use meters::{MeterWriter, Meters};
 use mix_controls::ControlSet;
-use model_choice::ModelChoice;
+use model_choice::{ModelChoice, Origin};
 use nice_plug::prelude::*;
 use params::UnbraidParams;
 use processor::{Controls, Processor};
@@ -194,7 +195,11 @@ impl<V: Variant> Instance<V> {
         let (reporter, active) = (self.reporter.clone(), self.active.clone());
         // Weak: the parameters own what is called.
         let params = Arc::downgrade(&self.params);
-        self.params.models.call_on_change(move |choice| {
+        self.params.models.call_on_change(move |choice, origin| {
+            // No parameter has changed, so the host cannot know that there is something to save.
+            if origin == Origin::User {
+                reporter.mark_dirty();
+            }
             // Unlocked by then: a host may deactivate and activate within the request.
             let needs_restart = lock(&active).as_mut().is_some_and(|active| {
                 let found = |name: &str, sha256: &str| {

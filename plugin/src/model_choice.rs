@@ -111,7 +111,16 @@ pub struct ChosenModels {
     on_change: Mutex<Option<OnChange>>,
 }
 
-type OnChange = Box<dyn Fn(&ModelChoice) + Send + Sync>;
+/// Who has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The user, in the editor: the host does not know of it.
+    User,
+    /// A state that the host has loaded.
+    State,
+}
+
+type OnChange = Box<dyn Fn(&ModelChoice, Origin) + Send + Sync>;
 
 impl ChosenModels {
     /// With this choice.
@@ -133,7 +142,7 @@ impl ChosenModels {
     /// Not safe: locks, and does what the choice asks for.
     pub fn choose(&self, choice: ModelChoice) {
         lock(&self.choice).clone_from(&choice);
-        self.tell(&choice);
+        self.tell(&choice, Origin::User);
     }
 
     /// The graph of the model of this name has that hash: remembered where none was known.
@@ -161,13 +170,13 @@ impl ChosenModels {
     ///
     /// # Realtime
     /// Not safe: locks.
-    pub fn call_on_change(&self, on_change: impl Fn(&ModelChoice) + Send + Sync + 'static) {
+    pub fn call_on_change(&self, on_change: impl Fn(&ModelChoice, Origin) + Send + Sync + 'static) {
         *lock(&self.on_change) = Some(Box::new(on_change));
     }
 
-    fn tell(&self, choice: &ModelChoice) {
+    fn tell(&self, choice: &ModelChoice, origin: Origin) {
         if let Some(on_change) = &*lock(&self.on_change) {
-            on_change(choice);
+            on_change(choice, origin);
         }
     }
 }
@@ -176,7 +185,7 @@ impl<'a> PersistentField<'a, ModelChoice> for ChosenModels {
     fn set(&self, choice: ModelChoice) {
         lock(&self.choice).clone_from(&choice);
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.tell(&choice);
+        self.tell(&choice, Origin::State);
     }
 
     fn map<F, R>(&self, f: F) -> R

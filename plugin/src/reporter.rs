@@ -138,6 +138,16 @@ impl Reporter {
         }
     }
 
+    /// Tells the host that the state has changed without a parameter.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn mark_dirty(&self) {
+        if let Some(host) = &self.host {
+            host.mark_dirty();
+        }
+    }
+
     fn pass_on(&self, level: HostLogLevel, text: &str) {
         self.board.update(|status| status.message = Some(text.to_owned()));
         // A NUL in a message comes from a damaged file's name; what is before it says enough.

@@ -7,5 +7,7 @@ pub mod host;
 pub mod isolated;
 pub mod measure;
 pub mod places;
+#[cfg(target_os = "linux")]
+pub mod screen;
 pub mod signal;
 pub mod vst3_host;

@@ -1,5 +1,6 @@
-//! A long life: random blocks in random surroundings, and instances that come and go. A few thousand blocks here; by hand
-//! `UNBRAID_SOAK_BLOCKS=1000000 cargo test --release -p tests --test soak`.
+//! A long life: random blocks in random surroundings, instances that come and go, and an instance that plays on and on. A
+//! few thousand blocks and a minute here; by hand
+//! `UNBRAID_SOAK_BLOCKS=1000000 UNBRAID_SOAK_MINUTES=30 cargo test --release -p tests --test soak`.
 
 use separator::testing::TestModel;
 use std::time::{Duration, Instant};
@@ -211,5 +212,33 @@ fn instances_that_come_and_go_leave_memory_as_it_was() {
         say(&format!("  {NUM_CYCLES} cycles: {before:.1} MB after a quarter, {after:.1} MB at the end"));
         assert!(after - before < 4.0, "{before:.1} MB, then {after:.1} MB");
         std::thread::sleep(Duration::from_millis(100));
+    });
+}
+
+/// One instance plays on, with automation, and its state is saved now and then.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_instance_that_plays_on_leaves_memory_as_it_was() {
+    const RATE: usize = 48_000;
+    isolated_with_model("an_instance_that_plays_on_leaves_memory_as_it_was", &TestModel::identity(), || {
+        let num_minutes = std::env::var("UNBRAID_SOAK_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+        let mut random = Random::new(1);
+        let library = Library::load(&places::clap());
+        let mut plugin = Plugin::new(&library, UNBRAID_MULTI_OUT);
+        plugin.set_offline(true);
+        let mut processor = plugin.activate(RATE as f64, 512);
+        let input = noise(RATE, 1);
+        let mut memory = Vec::new();
+        for _ in 0..60 * num_minutes {
+            let automation = automate(&mut random, &plugin, RATE);
+            drop(processor.render(&input, std::iter::repeat(512), &automation));
+            plugin.save_state();
+            plugin.idle();
+            memory.push(resident_mb());
+        }
+        plugin.deactivate(processor);
+        let [before, after] = [memory[memory.len() / 10], memory[memory.len() - 1]];
+        say(&format!("  {num_minutes} minutes: {before:.1} MB after a tenth, {after:.1} MB at the end"));
+        assert!(after - before < 2.0, "{before:.1} MB, then {after:.1} MB");
     });
 }

@@ -8,7 +8,9 @@ output that were late or early by one sample would differ from white noise every
 
 import itertools
 import os
+import subprocess
 import sys
+import tempfile
 import time
 
 import numpy
@@ -18,6 +20,11 @@ PATH = os.environ["UNBRAID_VST3"]
 NAMES = ["Unbraid", "Unbraid Multi-Out"]
 RATES = [44_100, 48_000, 96_000]
 BLOCKS = [32, 441, 512, 4096]
+# Against the command line. UNBRAID_MATRIX=1 runs all pairs, otherwise one in six.
+CLI = os.path.join(os.path.dirname(PATH), os.pardir, "cli", "unbraid")
+MATRIX_RATES = [22_050, 44_100, 48_000, 88_200, 96_000, 192_000]
+MATRIX_BLOCKS = [1, 32, 64, 441, 512, 1024, 4096, 8192]
+IS_WHOLE_MATRIX = "UNBRAID_MATRIX" in os.environ
 # As pedalboard spells the parameters: name and unit.
 STEMS = ["vocals", "drums", "bass", "other"]
 GAINS = [f"{stem}_db" for stem in STEMS]
@@ -113,6 +120,48 @@ def test_input_that_is_no_number_passes_and_is_forgotten():
     plugin = load("Unbraid")
     output = plugin.process(sound, rate)
     check(numpy.array_equal(output, sound, equal_nan=True), "the mix does not pass as it came")
+
+
+def of_the_command_line(sound, rate, folder):
+    """What `unbraid separate` makes of it: stem by stem."""
+    song = os.path.join(folder, f"song-{rate}.wav")
+    with pedalboard.io.AudioFile(song, "w", rate, 2, bit_depth=32) as file:
+        file.write(sound)
+    out = os.path.join(folder, str(rate))
+    program = [CLI, "separate", song, "--out", out, "--name", "{stem}", "--bits", "float"]
+    subprocess.run(program, check=True, capture_output=True)
+
+    def stem(name):
+        with pedalboard.io.AudioFile(os.path.join(out, f"{name}.wav")) as file:
+            check(file.samplerate == rate and file.frames == sound.shape[1], f"{name}: {file}")
+            return file.read(file.frames)
+
+    return {name: stem(name) for name in STEMS}
+
+
+def test_bounces_are_what_the_command_line_makes():
+    """Each stem taken out by its mute, at every rate and in blocks of every size."""
+    seconds = 4
+    with tempfile.TemporaryDirectory() as folder:
+        for rate_idx, rate in enumerate(MATRIX_RATES):
+            sound = 0.5 * noise(seconds * rate)
+            expected = of_the_command_line(sound, rate, folder)
+            worst = -300.0
+            for block_idx, block in enumerate(MATRIX_BLOCKS):
+                # One of six pairs in the usual run, so that every rate and every block size has its turn.
+                if not IS_WHOLE_MATRIX and (block_idx - rate_idx) % 6 != 0:
+                    continue
+                stem = STEMS[(rate_idx + block_idx) % len(STEMS)]
+                plugin = load("Unbraid")
+                setattr(plugin, f"{stem}_mute", True)
+                output = plugin.process(sound, rate, buffer_size=block, reset=True)
+                # The mute is set before the first sample, and fades in as any other.
+                inside = slice(rate // 10, None)
+                rest = (sound - output - expected[stem])[:, inside]
+                difference = level_db(rest) - level_db(sound[:, inside])
+                worst = max(worst, difference)
+                check(difference < -100.0, f"{rate} Hz, blocks of {block}, {stem} muted: {difference:.1f} dB are left")
+            print(f"    {rate} Hz: null against the command line within {worst:.1f} dB of the song")
 
 
 def main():

@@ -46,7 +46,7 @@ impl LevelMeter {
     pub fn update(&mut self, level: Level, now_s: f64, passed_s: f32) {
         for (shown, peak) in self.peak_db.iter_mut().zip(level.peak) {
             *shown = (*shown - FALL_DB_PER_S * passed_s).max(to_db(peak));
-            if self.hold_db <= to_db(peak) {
+            if self.hold_db <= to_db(peak) && to_db(peak) > FLOOR_DB {
                 (self.hold_db, self.hold_until_s) = (to_db(peak), now_s + HOLD_S);
             }
             self.has_clipped |= peak > 1.0;

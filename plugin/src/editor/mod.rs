@@ -45,8 +45,10 @@ use theme::Theme;
 use touch::Touch;
 use value_field::Typing;
 
-/// How often it is drawn while nobody touches it, in frames a second.
+/// How often it is drawn while something moves, in frames a second.
 const FRAME_RATE: f64 = 30.0;
+/// How often it looks whether something moves again.
+const IDLE_FRAME_RATE: f64 = 10.0;
 
 /// Everything that is shown, and what is being done to it.
 pub struct View {
@@ -116,7 +118,7 @@ impl View {
         self.touch.tick(now_s);
         let passed_s = self.last_frame_s.map_or(0.0, |last| (now_s - last).clamp(0.0, 10.0));
         self.last_frame_s = Some(now_s);
-        self.update_meters(now_s, passed_s);
+        let is_moving = self.update_meters(now_s, passed_s);
         match self.song_end_s {
             Some(end_s) => self.spectrogram.follow_song(end_s),
             None => self.spectrogram.follow_stream(passed_s),
@@ -155,13 +157,17 @@ impl View {
         if self.settings != self.saved_settings && !is_button_down {
             self.save_settings();
         }
-        ui.ctx().request_repaint_after(Duration::from_secs_f64(1.0 / FRAME_RATE));
+        let frame_rate = if is_moving || !self.spectrogram.is_blank() { FRAME_RATE } else { IDLE_FRAME_RATE };
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(1.0 / frame_rate));
     }
 
-    fn update_meters(&mut self, now_s: f64, passed_s: f64) {
+    /// Whether any has moved.
+    fn update_meters(&mut self, now_s: f64, passed_s: f64) -> bool {
+        let former = self.meters_shown;
         for (shown, level) in self.meters_shown.iter_mut().zip(self.meters.read()) {
             shown.update(level, now_s, passed_s as f32);
         }
+        former != self.meters_shown
     }
 
     fn save_settings(&mut self) {

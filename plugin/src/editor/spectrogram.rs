@@ -6,7 +6,10 @@ use super::{
     theme::{self, Theme},
     toggle::button,
 };
-use egui::{Align2, Color32, ColorImage, Rect, Shape, TextureHandle, TextureOptions, Ui, epaint::Mesh, pos2, vec2};
+use egui::{
+    Align2, Color32, ColorImage, Rect, Shape, TextureHandle, TextureOptions, Ui, emath::GuiRounding, epaint::Mesh,
+    pos2, vec2,
+};
 use separator::{LEVEL_STEP_DB, MIN_LEVEL_DB, NUM_ROWS, SpectrumFeed, row_frequency_hz};
 use std::sync::Arc;
 
@@ -32,6 +35,8 @@ pub struct Spectrogram {
     texture: Option<TextureHandle>,
     /// What the texture is painted with.
     painted: Option<Painted>,
+    /// The last column that is not silent, of those painted.
+    last_loud: Option<i64>,
     /// `[level]`, its power.
     powers: [f32; 256],
 }
@@ -56,6 +61,7 @@ impl Spectrogram {
             selected: None,
             texture: None,
             painted: None,
+            last_loud: None,
             powers: std::array::from_fn(|level| match level {
                 0 => 0.0,
                 level => 10f32.powf((MIN_LEVEL_DB + level as f32 * LEVEL_STEP_DB) / 10.0),
@@ -96,12 +102,16 @@ impl Spectrogram {
         };
         let (buttons, picture) = rect.split_left_right_at_x(rect.left() + BUTTON_WIDTH);
         self.show_buttons(ui, buttons, shown, theme);
-        let picture = picture.with_min_x(picture.left() + TICK_WIDTH);
-        let end = (self.clock.shown_end_s / COLUMN_S).floor() as i64;
+        let picture = picture.with_min_x(picture.left() + TICK_WIDTH).round_to_pixels(ui.pixels_per_point());
+        let end = self.end();
         self.paint(ui.ctx(), Painted { shown, theme: *theme, end });
-        theme::well(ui.painter(), picture, 0.0, theme.well, theme);
-        if let Some(texture) = &self.texture {
-            ui.painter().add(Shape::mesh(ring_mesh(texture, picture, end)));
+        match &self.texture {
+            Some(texture) if !self.is_blank() => {
+                theme::edge(ui.painter(), picture, 0.0, theme);
+                ui.painter().add(Shape::mesh(ring_mesh(texture, picture, end)));
+            }
+            // Nothing moves, so there is nothing to draw again.
+            _ => theme::well(ui.painter(), picture, 0.0, theme.well, theme),
         }
         for (frequency_hz, text) in TICKS {
             let row = (frequency_hz / row_frequency_hz(0)).log2() * 12.0;
@@ -110,6 +120,16 @@ impl Spectrogram {
             let at = pos2(picture.left() - 7.0, y);
             ui.painter().text(at, Align2::RIGHT_CENTER, text, theme::small_font(), theme.faint_text);
         }
+    }
+
+    /// The column after the last one that is shown.
+    fn end(&self) -> i64 {
+        (self.clock.shown_end_s / COLUMN_S).floor() as i64
+    }
+
+    /// Whether silence is all that is shown.
+    pub fn is_blank(&self) -> bool {
+        self.last_loud.is_none_or(|last| last < self.end() - NUM_COLUMNS as i64)
     }
 
     fn show_buttons(&mut self, ui: &mut Ui, rect: Rect, shown: [bool; 4], theme: &Theme) {
@@ -135,8 +155,11 @@ impl Spectrogram {
                 && painted.theme == wanted.theme
                 && (painted.end..=painted.end + NUM_COLUMNS as i64 / 2).contains(&wanted.end)
         };
+        // Of what is in the texture: a ring, in which each column takes the place of an old one.
+        let was_blank = self.last_loud.is_none_or(|last| last < window.start);
         let painted = self.painted.replace(wanted);
         let (Some(texture), Some(painted)) = (&mut self.texture, painted.filter(is_kept)) else {
+            self.last_loud = window.clone().rev().find(|&number| self.is_loud(number, &wanted));
             let mut image = ColorImage::filled([NUM_COLUMNS, NUM_ROWS], wanted.theme.well);
             for number in window {
                 let x = number.rem_euclid(NUM_COLUMNS as i64) as usize;
@@ -152,6 +175,12 @@ impl Spectrogram {
         let first_late = new.into_iter().filter(|number| window.contains(number)).min().unwrap_or(wanted.end);
         let first = first_late.min(painted.end).max(window.start);
         let mut texture = texture.clone();
+        let last_loud = (first..wanted.end).rev().find(|&number| self.is_loud(number, &wanted));
+        self.last_loud = self.last_loud.max(last_loud);
+        if was_blank && last_loud.is_none() {
+            // Silence follows on silence.
+            return;
+        }
         let mut start = first;
         while start < wanted.end {
             let x = start.rem_euclid(NUM_COLUMNS as i64);
@@ -164,6 +193,14 @@ impl Spectrogram {
             texture.set_partial([x as usize, 0], patch, TextureOptions::LINEAR);
             start += num_columns as i64;
         }
+    }
+
+    /// Whether a column shows anything.
+    fn is_loud(&self, number: i64, wanted: &Painted) -> bool {
+        let is_loud = |levels: &Levels| {
+            levels.iter().any(|row| (0..4).any(|stem_idx| wanted.shown[stem_idx] && row[1 + stem_idx] > 0))
+        };
+        self.history.column(number).is_some_and(is_loud)
     }
 
     /// `put(y, colour)` for every row of a column, `y` from the top.

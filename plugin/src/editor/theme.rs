@@ -131,6 +131,11 @@ pub fn name_font() -> FontId {
 /// A well in `rect`: a fader's slot, a meter, a value. `fill` is its colour, or another one under the pointer.
 pub fn well(painter: &Painter, rect: Rect, corner: f32, fill: Color32, theme: &Theme) {
     painter.rect_filled(rect, corner, fill);
+    edge(painter, rect, corner, theme);
+}
+
+/// The edge of a well.
+pub fn edge(painter: &Painter, rect: Rect, corner: f32, theme: &Theme) {
     painter.rect_stroke(rect, corner, (1.0, theme.hovered), StrokeKind::Outside);
 }
 

@@ -11,8 +11,8 @@ use nice_plug::{
     prelude::{Modifiers, TrackInfo, VirtualKeyCode},
 };
 use nice_plug_egui::{
-    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, baseview,
-    create_egui_editor,
+    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, GraphicsConfig, NiceEguiApp,
+    RepaintNotifier, baseview, create_egui_editor,
 };
 use separator::SpectrumFeed;
 use std::{
@@ -49,12 +49,20 @@ impl UnbraidEditor {
         let smallest = LogicalSize::new(MIN_WINDOW_SIZE.x, MIN_WINDOW_SIZE.y);
         let settings = EguiNiceSettings::new()
             .with_tile("Unbraid")
+            .with_graphics_config(graphics())
             .with_resize_hint(ResizeHint::resizable().with_min_logical_size(smallest));
         let (first_scale, has_resized) = (view.settings.scale(), Arc::new(AtomicBool::new(false)));
         let app = App { view, applied_percent: 0, has_resized: has_resized.clone() };
         let inner = create_egui_editor(state, RepaintNotifier::new(), settings, app)?;
         Some(UnbraidEditor { inner, first_scale, has_resized, touch, spectra })
     }
+}
+
+/// Plain colours need neither dithering nor depth, and a machine without a graphics card pays for both.
+pub fn graphics() -> GraphicsConfig {
+    let mut config = GraphicsConfig { dithering: false, ..GraphicsConfig::default() };
+    (config.gl_config.depth_bits, config.gl_config.stencil_bits) = (0, 0);
+    config
 }
 
 /// What nice-plug-egui calls while the window is open.

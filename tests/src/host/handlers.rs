@@ -2,6 +2,7 @@
 
 use clack_extensions::audio_ports::{AudioPortRescanFlags, HostAudioPorts, HostAudioPortsImpl};
 use clack_extensions::audio_ports_config::{HostAudioPortsConfig, HostAudioPortsConfigImpl};
+use clack_extensions::gui::{GuiSize, HostGui, HostGuiImpl};
 use clack_extensions::latency::{HostLatency, HostLatencyImpl};
 use clack_extensions::log::{HostLog, HostLogImpl, LogSeverity};
 use clack_extensions::params::{
@@ -10,7 +11,7 @@ use clack_extensions::params::{
 use clack_extensions::state::{HostState, HostStateImpl};
 use clack_host::prelude::*;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Ties the handlers of the three kinds of thread together.
 pub struct Handlers;
@@ -22,7 +23,7 @@ impl HostHandlers for Handlers {
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
         builder.register::<HostAudioPorts>().register::<HostAudioPortsConfig>().register::<HostLatency>();
-        builder.register::<HostLog>().register::<HostParams>().register::<HostState>();
+        builder.register::<HostLog>().register::<HostParams>().register::<HostState>().register::<HostGui>();
     }
 }
 
@@ -31,6 +32,7 @@ impl HostHandlers for Handlers {
 pub struct Requests {
     callback: AtomicBool,
     restart: AtomicBool,
+    num_dirty: AtomicUsize,
     messages: Mutex<Vec<(LogSeverity, String)>>,
 }
 
@@ -38,6 +40,11 @@ impl Requests {
     /// Whether a callback and a restart were asked for since the last call.
     pub fn take(&self) -> (bool, bool) {
         (self.callback.swap(false, Ordering::AcqRel), self.restart.swap(false, Ordering::AcqRel))
+    }
+
+    /// How often the plugin has said that its state is another one.
+    pub fn num_dirty(&self) -> usize {
+        self.num_dirty.load(Ordering::Acquire)
     }
 
     /// What the plugin has written into the host's log.
@@ -59,6 +66,25 @@ impl HostAudioPortsImpl for &Requests {
 
     // The ports are read after each change that the tests make.
     fn rescan(&self, _: AudioPortRescanFlags) {}
+}
+
+impl HostGuiImpl for Requests {
+    fn resize_hints_changed(&self) {}
+
+    // Windows of the tests stay as they are.
+    fn request_resize(&self, _: GuiSize) -> Result<(), HostError> {
+        Err(HostError::Message("this window has one size"))
+    }
+
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn closed(&self, _: bool) {}
 }
 
 impl HostAudioPortsConfigImpl for &Requests {
@@ -96,5 +122,7 @@ impl HostParamsImplMainThread for &Requests {
 }
 
 impl HostStateImpl for &Requests {
-    fn mark_dirty(&self) {}
+    fn mark_dirty(&self) {
+        self.num_dirty.fetch_add(1, Ordering::AcqRel);
+    }
 }

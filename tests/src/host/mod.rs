@@ -7,6 +7,7 @@ mod processor;
 use clack_extensions::{
     audio_ports::{AudioPortInfoBuffer, PluginAudioPorts},
     audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig},
+    gui::{GuiApiType, GuiConfiguration, GuiSize, PluginGui, Window},
     latency::PluginLatency,
     params::{ParamInfoBuffer, PluginParams},
     remote_controls::{PluginRemoteControls, RemoteControlsPageBuffer},
@@ -108,6 +109,48 @@ impl Plugin {
         let id = id.unwrap_or_else(|| panic!("no layout is called {name}"));
         extension.select(&handle, id).expect("the plugin takes its own layout");
         self.ports = [true, false].map(|is_input| ports(&mut self.instance, is_input));
+    }
+
+    /// How often the plugin has said that its state has changed without a parameter.
+    pub fn num_dirty(&self) -> usize {
+        self.instance.access_shared_handler(Requests::num_dirty)
+    }
+
+    /// Opens the editor in a window of the X server, as hosts do it.
+    ///
+    /// # Panics
+    /// When the plugin refuses.
+    pub fn open_editor(&mut self, window: u32) {
+        let handle = self.instance.plugin_handle();
+        let gui: PluginGui = handle.get_extension().expect("the plugin has an editor");
+        let configuration = GuiConfiguration { api_type: GuiApiType::X11, is_floating: false };
+        assert!(gui.is_api_supported(&handle, configuration), "the editor goes into windows of X11");
+        gui.create(&handle, configuration).expect("the plugin makes an editor");
+        // SAFETY: the window outlives the editor: tests close it first.
+        unsafe { gui.set_parent(&handle, Window::from_x11_handle(window.into())) }.expect("it takes the window");
+        let _ = gui.show(&handle);
+    }
+
+    /// Size of the open editor, in pixels.
+    pub fn editor_size(&mut self) -> (u32, u32) {
+        let handle = self.instance.plugin_handle();
+        let gui: PluginGui = handle.get_extension().expect("the plugin has an editor");
+        let GuiSize { width, height } = gui.get_size(&handle).expect("an open editor has a size");
+        (width, height)
+    }
+
+    /// Gives the editor another size, as when the user drags the host's window; false if it refuses.
+    pub fn resize_editor(&mut self, width: u32, height: u32) -> bool {
+        let handle = self.instance.plugin_handle();
+        let gui: PluginGui = handle.get_extension().expect("the plugin has an editor");
+        gui.set_size(&handle, GuiSize { width, height }).is_ok()
+    }
+
+    /// Closes the editor.
+    pub fn close_editor(&mut self) {
+        let handle = self.instance.plugin_handle();
+        let gui: PluginGui = handle.get_extension().expect("the plugin has an editor");
+        gui.destroy(&handle);
     }
 
     /// What the plugin has written into this host's log, with its severity.

@@ -1,5 +1,5 @@
 //! A small VST3 host in this process: loads the built bundle, sets a plugin up as often as a test wants (many hosts do it
-//! once, frameworks such as JUCE twice), streams audio and automation through it. It opens no window.
+//! once, frameworks such as JUCE twice), streams audio and automation through it, opens its editor.
 #![allow(
     clippy::unnecessary_cast,
     reason = "the enums of the VST3 headers are signed on Windows and unsigned elsewhere"
@@ -17,7 +17,10 @@ use vst3::Steinberg::Vst::{
     IEditController, IEditControllerTrait, IParameterChanges, IUnitInfo, IUnitInfoTrait, MediaTypes_, ParamID,
     ParameterInfo, ProcessModes_, ProcessSetup, SpeakerArrangement, String128, SymbolicSampleSizes_, UnitID, UnitInfo,
 };
-use vst3::Steinberg::{IBStream, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, TUID, kResultOk};
+use vst3::Steinberg::{
+    IBStream, IPlugView, IPlugViewTrait, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, TUID,
+    kResultOk,
+};
 use vst3::{ComPtr, ComWrapper, Interface};
 
 pub use processor::{Automation, Outputs};
@@ -127,6 +130,8 @@ pub struct Plugin {
     processor: ComPtr<IAudioProcessor>,
     controller: ComPtr<IEditController>,
     handler: ComWrapper<Handler>,
+    /// None unless the editor is open.
+    view: Option<ComPtr<IPlugView>>,
     params: Vec<Param>,
     changes: ComWrapper<Changes>,
     changes_pointer: ComPtr<IParameterChanges>,
@@ -166,7 +171,19 @@ impl Plugin {
         let changes_pointer = changes.to_com_ptr::<IParameterChanges>().expect("the class has this interface");
         let buffers = processor::Buffers::new(&component);
         let (is_active, mode) = (false, Mode::Realtime);
-        Plugin { component, processor, controller, handler, params, changes, changes_pointer, is_active, mode, buffers }
+        Plugin {
+            component,
+            processor,
+            controller,
+            handler,
+            view: None,
+            params,
+            changes,
+            changes_pointer,
+            is_active,
+            mode,
+            buffers,
+        }
     }
 
     /// All parameters.
@@ -348,6 +365,33 @@ impl Plugin {
         is_taken
     }
 
+    /// How often the plugin has said that its state has changed without a parameter.
+    pub fn num_dirty(&self) -> usize {
+        self.handler.num_dirty()
+    }
+
+    /// Opens the editor in a window of the X server.
+    ///
+    /// # Panics
+    /// When the plugin refuses.
+    pub fn open_editor(&mut self, window: u32) {
+        // SAFETY: in the order that the VST3 workflow prescribes; the view is ours.
+        let view = unsafe { ComPtr::from_raw(self.controller.createView(c"editor".as_ptr())) };
+        let view = view.expect("the plugin has an editor");
+        // SAFETY: the window outlives the view: tests close it first.
+        let result = unsafe { view.attached(window as usize as *mut c_void, c"X11EmbedWindowID".as_ptr()) };
+        assert_eq!(result, kResultOk, "it takes the window");
+        self.view = Some(view);
+    }
+
+    /// Closes the editor.
+    pub fn close_editor(&mut self) {
+        if let Some(view) = self.view.take() {
+            // SAFETY: it is attached.
+            assert_eq!(unsafe { view.removed() }, kResultOk);
+        }
+    }
+
     /// The restart flags (`RestartFlags`) that the plugin asked for since the last call.
     pub fn take_restart_flags(&self) -> i32 {
         self.handler.take_restart_flags()
@@ -356,6 +400,7 @@ impl Plugin {
 
 impl Drop for Plugin {
     fn drop(&mut self) {
+        self.close_editor();
         self.deactivate();
         // SAFETY: the last calls; the pointers give up their references afterwards.
         unsafe {

@@ -3,13 +3,15 @@
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use vst3::Steinberg::IBStream_::IStreamSeekMode_;
 use vst3::Steinberg::Vst::{
-    IComponentHandler, IComponentHandlerTrait, IParamValueQueue, IParamValueQueueTrait, IParameterChanges,
-    IParameterChangesTrait, ParamID, ParamValue,
+    IComponentHandler, IComponentHandler2, IComponentHandler2Trait, IComponentHandlerTrait, IParamValueQueue,
+    IParamValueQueueTrait, IParameterChanges, IParameterChangesTrait, ParamID, ParamValue,
 };
-use vst3::Steinberg::{IBStream, IBStreamTrait, int32, int64, kInvalidArgument, kResultFalse, kResultOk, tresult};
+use vst3::Steinberg::{
+    FIDString, IBStream, IBStreamTrait, TBool, int32, int64, kInvalidArgument, kResultFalse, kResultOk, tresult,
+};
 use vst3::{Class, ComPtr, ComWrapper};
 
 /// A stream in memory.
@@ -187,6 +189,7 @@ impl IParameterChangesTrait for Changes {
 #[derive(Default)]
 pub struct Handler {
     restart_flags: AtomicI32,
+    num_dirty: AtomicUsize,
 }
 
 impl Handler {
@@ -194,10 +197,15 @@ impl Handler {
     pub fn take_restart_flags(&self) -> i32 {
         self.restart_flags.swap(0, Ordering::AcqRel)
     }
+
+    /// How often the plugin has said that its state is another one.
+    pub fn num_dirty(&self) -> usize {
+        self.num_dirty.load(Ordering::Acquire)
+    }
 }
 
 impl Class for Handler {
-    type Interfaces = (IComponentHandler,);
+    type Interfaces = (IComponentHandler, IComponentHandler2);
 }
 
 impl IComponentHandlerTrait for Handler {
@@ -215,6 +223,25 @@ impl IComponentHandlerTrait for Handler {
 
     unsafe fn restartComponent(&self, flags: int32) -> tresult {
         self.restart_flags.fetch_or(flags, Ordering::AcqRel);
+        kResultOk
+    }
+}
+
+impl IComponentHandler2Trait for Handler {
+    unsafe fn setDirty(&self, state: TBool) -> tresult {
+        self.num_dirty.fetch_add(usize::from(state != 0), Ordering::AcqRel);
+        kResultOk
+    }
+
+    unsafe fn requestOpenEditor(&self, _: FIDString) -> tresult {
+        kResultFalse
+    }
+
+    unsafe fn startGroupEdit(&self) -> tresult {
+        kResultOk
+    }
+
+    unsafe fn finishGroupEdit(&self) -> tresult {
         kResultOk
     }
 }

@@ -15,8 +15,8 @@ use separator::testing::TestModel;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tests::host::{Library, Plugin, Processor, UNBRAID, UNBRAID_MULTI_OUT};
-use tests::isolated::{isolated, isolated_with_model};
+use tests::host::{Library, Param, Plugin, Processor, UNBRAID, UNBRAID_MULTI_OUT};
+use tests::isolated::{bundle_with_models, isolated, isolated_with_model, say};
 use tests::places;
 use tests::signal::{Random, noise};
 use tests::vst3_host::{self, Mode, Outputs};
@@ -33,8 +33,8 @@ struct Gains {
 
 /// At the pace of a sound card, never faster: a stream that is ahead of the clock is waited for. A block that this machine
 /// was late with is not caught up on.
-fn pace(begun: Instant, block_len: usize) {
-    let due = begun + Duration::from_secs_f64(block_len as f64 / RATE);
+fn pace(begun: Instant, block_len: usize, rate: f64) {
+    let due = begun + Duration::from_secs_f64(block_len as f64 / rate);
     std::thread::sleep(due.saturating_duration_since(Instant::now()));
 }
 
@@ -70,7 +70,7 @@ fn play(processor: &mut Processor, gains: &Gains, duration: Duration, seed: u64)
         });
         num_blocks += 1;
         num_samples += block_len;
-        pace(begun, block_len);
+        pace(begun, block_len, RATE);
     }
     (guard.seen(), num_blocks)
 }
@@ -157,10 +157,101 @@ fn nor_does_the_vst3_after_a_bounce() {
                 let begun = Instant::now();
                 plugin.process_block_within(block, &[change], Outputs::Connected, |process| guard.watch(process));
                 num_samples += block_len;
-                pace(begun, block_len);
+                pace(begun, block_len, RATE);
             }
             assert_eq!(guard.seen(), Seen::default(), "{name}");
         }
+    });
+}
+
+/// A stream of blocks up to `max_block_len` with sound, silence and what is no number, automation and jumps; what the guard
+/// has seen.
+fn play_random(
+    processor: &mut Processor,
+    params: &[Param],
+    rate: f64,
+    max_block_len: usize,
+    num_blocks: usize,
+) -> Seen {
+    let mut random = Random::new(num_blocks as u64 + 1);
+    let sound = noise(max_block_len, 1);
+    let silence = [vec![0.0; max_block_len], vec![0.0; max_block_len]];
+    let mut broken = sound.clone();
+    (broken[0][max_block_len / 2], broken[1][0]) = (f32::NAN, f32::INFINITY);
+    let mut guard = Guard::new();
+    let mut events = EventBuffer::with_capacity(16);
+    let mut kind = 0;
+    for _ in 0..num_blocks {
+        let begun = Instant::now();
+        let block_len = random.between(1, max_block_len);
+        events.clear();
+        if random.between(0, 3) == 0 {
+            let param = &params[random.between(0, params.len() - 1)];
+            let value = param.range[0] + f64::from(random.unit()) * (param.range[2] - param.range[0]);
+            let time = random.between(0, block_len - 1) as u32;
+            events.push(&ParamValueEvent::new(time, param.id, Pckn::match_all(), value));
+        }
+        match random.between(0, 199) {
+            0..4 => kind = 0,
+            4 => kind = 1,
+            5 => kind = 2,
+            6 => guard.watch(|| processor.reset()),
+            _ => {}
+        }
+        let input = [&sound, &silence, &broken][kind];
+        processor.process_block_within([&input[0][..block_len], &input[1][..block_len]], &events, |process| {
+            guard.watch(process);
+        });
+        pace(begun, block_len, rate);
+    }
+    guard.seen()
+}
+
+/// In random surroundings: any block size, rates that change with a new activation, and models that change while it plays.
+/// By hand `UNBRAID_GUARD_BLOCKS=1000000`, which takes the time of that much sound.
+#[test]
+fn nor_does_it_in_random_surroundings() {
+    let test = "nor_does_it_in_random_surroundings";
+    let drums = TestModel::with_masks([0.0, 1.0, 0.0, 0.0]);
+    let clap = bundle_with_models(test, "clap", &[("mix", TestModel::identity()), ("other", drums)]);
+    isolated(test, &[], || {
+        let wanted = std::env::var("UNBRAID_GUARD_BLOCKS").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
+        let mut random = Random::new(1);
+        let library = Library::load(&clap);
+        let mut plugin = Plugin::new(&library, UNBRAID_MULTI_OUT);
+        plugin.set_offline(false);
+        let params = plugin.params().to_vec();
+        let (mut num_done, mut num_activations, mut num_states) = (0, 0, 0);
+        while num_done < wanted {
+            let rate = [22_050.0, 44_100.0, 48_000.0, 96_000.0][random.between(0, 3)];
+            let max_block_len = [16, 64, 64, 512][random.between(0, 3)];
+            let num_blocks = random.between(300, 3_000);
+            let mut processor = plugin.activate(rate, max_block_len);
+            let is_over = AtomicBool::new(false);
+            let (processor, seen) = std::thread::scope(|scope| {
+                let player = scope.spawn(|| {
+                    let seen = play_random(&mut processor, &params, rate, max_block_len, num_blocks);
+                    is_over.store(true, Ordering::Release);
+                    (processor, seen)
+                });
+                while !is_over.load(Ordering::Acquire) {
+                    plugin.idle();
+                    plugin.save_state();
+                    let model = ["mix", "other"][random.between(0, 1)];
+                    let json = format!(r#"{{"version":"","params":{{}},"fields":{{"model":"\"{model}\""}}}}"#);
+                    let state = [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat();
+                    assert!(plugin.load_state(&state));
+                    num_states += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                player.join().expect("the audio thread ends well")
+            });
+            plugin.deactivate(processor);
+            assert_eq!(seen, Seen::default(), "activation {num_activations}, {rate} Hz, blocks up to {max_block_len}");
+            num_done += num_blocks;
+            num_activations += 1;
+        }
+        say(&format!("  {num_done} blocks, {num_activations} activations, {num_states} states"));
     });
 }
 

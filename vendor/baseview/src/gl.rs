@@ -85,6 +85,15 @@ impl GlContext {
         self.inner.get_proc_address(symbol)
     }
 
+    /// UNBRAID: whether what was drawn is still in the back buffer after [`Self::swap_buffers`], so that only what is
+    /// new need be drawn. It is with Mesa's software renderer.
+    pub fn keeps_buffer(&self) -> bool {
+        #[cfg(all(unix, not(target_os = "macos")))]
+        return self.inner.keeps_buffer();
+        #[cfg(not(all(unix, not(target_os = "macos"))))]
+        return false;
+    }
+
     pub fn swap_buffers(&self) -> Result<(), crate::Error> {
         self.inner.swap_buffers()?;
         Ok(())

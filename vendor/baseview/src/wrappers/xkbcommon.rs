@@ -31,7 +31,10 @@ impl XkbcommonState {
                 xkbc::xkb_keymap_compile_flags::XKB_KEYMAP_COMPILE_NO_FLAGS,
             );
             // state will be unref on drop
-            (xkb_x11.xkb_x11_state_new_from_device)(keymap, conn, device_id)
+            let state = (xkb_x11.xkb_x11_state_new_from_device)(keymap, conn, device_id);
+            // UNBRAID: the state has a reference of its own; upstream keeps this one for ever, 50 KB a window
+            (xkb_common.xkb_keymap_unref)(keymap);
+            state
         };
 
         // free the context, it's no longer needed

@@ -20,6 +20,7 @@ pub enum HostLogLevel {
 /// What a wrapper does for its plugin.
 pub(crate) trait HostServices: Send {
     fn request_restart(&self);
+    fn mark_dirty(&self);
     fn log(&self, level: HostLogLevel, text: &CStr);
 }
 
@@ -64,6 +65,14 @@ impl HostHandle {
     pub fn request_restart(&self) {
         if let Some(services) = &*self.services.lock().borrow() {
             services.request_restart();
+        }
+    }
+
+    /// Tells the host that something in the state has changed which is no parameter, so that it asks before a project is
+    /// closed unsaved. Not for the audio thread; nothing happens where the host has no such call.
+    pub fn mark_dirty(&self) {
+        if let Some(services) = &*self.services.lock().borrow() {
+            services.mark_dirty();
         }
     }
 

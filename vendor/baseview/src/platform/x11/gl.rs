@@ -102,6 +102,14 @@ impl GlContextInner {
         }
     }
 
+    // UNBRAID: new
+    pub fn keeps_buffer(&self) -> bool {
+        match self {
+            GlContextInner::Glx(_) => false,
+            GlContextInner::Egl(egl) => egl.keeps_buffer(),
+        }
+    }
+
     pub fn swap_buffers(&self) -> PlatformResult<()> {
         match self {
             GlContextInner::Glx(glx) => glx.swap_buffers(),

@@ -188,6 +188,11 @@ impl WindowThreadHandle {
             self.request(WindowThreadRequest::Show)?;
         }
 
+        self.join()
+    }
+
+    // UNBRAID: the second half of `run_until_closed`
+    fn join(&self) -> PlatformResult<()> {
         let Some(thread) = self.event_loop_handle.take() else { return Ok(()) };
 
         if let Err(panic) = thread.join() {
@@ -278,7 +283,10 @@ impl Drop for WindowThreadHandle {
         self.loop_signal.stop();
         self.loop_signal.wakeup();
 
-        if let Err(e) = self.run_until_closed() {
+        // UNBRAID: upstream calls `run_until_closed` here, which first asks the thread to show the window. It has been
+        // told to stop, so mostly it does not answer; then the thread was not waited for, and went on while the host
+        // removed the window and unloaded the library.
+        if let Err(e) = self.join() {
             warn!("Error while closing window: {}", e)
         }
     }

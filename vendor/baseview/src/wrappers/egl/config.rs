@@ -13,8 +13,25 @@ impl EglConfig {
     pub(super) fn choose_config(
         gl_config: &GlConfig, display: &EglDisplay,
     ) -> Result<Option<EglConfig>, EglError> {
+        // UNBRAID: one that keeps what was drawn, where there is one.
+        let kept = EGL_WINDOW_BIT | EGL_SWAP_BEHAVIOR_PRESERVED_BIT;
+        match Self::choose_config_of(gl_config, kept, display) {
+            Ok(Some(config)) => Ok(Some(config)),
+            _ => Self::choose_config_of(gl_config, EGL_WINDOW_BIT, display),
+        }
+    }
+
+    // UNBRAID: new
+    pub fn keeps_buffer(&self, display: &EglDisplay) -> bool {
+        let surface_type = self.get_attrib(display, EGL_SURFACE_TYPE).unwrap_or(0);
+        surface_type & EGL_SWAP_BEHAVIOR_PRESERVED_BIT != 0
+    }
+
+    fn choose_config_of(
+        gl_config: &GlConfig, surface_type: Int, display: &EglDisplay,
+    ) -> Result<Option<EglConfig>, EglError> {
         let mut config = core::ptr::null_mut();
-        let fb_attribs = get_fb_attribs(gl_config);
+        let fb_attribs = get_fb_attribs(gl_config, surface_type);
         let mut num_configs = 0;
         let result = unsafe {
             (display.egl().inner.functions.eglChooseConfig)(
@@ -65,7 +82,7 @@ impl EglConfig {
     }
 }
 
-fn get_fb_attribs(config: &GlConfig) -> [Int; 17] {
+fn get_fb_attribs(config: &GlConfig, surface_type: Int) -> [Int; 17] {
     let Some(color_size) = (config.red_bits as i32)
         .checked_add(config.blue_bits as i32)
         .and_then(|c| c.checked_add(config.green_bits as i32))
@@ -82,7 +99,7 @@ fn get_fb_attribs(config: &GlConfig) -> [Int; 17] {
         EGL_ALPHA_SIZE, config.alpha_bits.into(),
         EGL_DEPTH_SIZE, config.depth_bits.into(),
         EGL_STENCIL_SIZE, config.stencil_bits.into(),
-        EGL_SURFACE_TYPE, EGL_WINDOW_BIT,
+        EGL_SURFACE_TYPE, surface_type,
         EGL_NONE
     ];
 

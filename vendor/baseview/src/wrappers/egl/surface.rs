@@ -8,6 +8,8 @@ use x11rb::protocol::xproto::Window;
 pub struct EglSurface {
     display: EglDisplay,
     raw: NonNull<c_void>,
+    // UNBRAID: whether what was drawn is still there after a swap
+    keeps_buffer: bool,
 }
 
 impl EglSurface {
@@ -16,7 +18,17 @@ impl EglSurface {
     ) -> Result<EglSurface, EglError> {
         let raw = display.egl().create_surface(display, config, window, gl_config)?;
 
-        Ok(Self { display: display.clone(), raw })
+        let keeps_buffer = config.keeps_buffer(display)
+            && unsafe {
+                (display.egl().inner.functions.eglSurfaceAttrib)(
+                    display.as_raw(),
+                    raw.as_ptr(),
+                    EGL_SWAP_BEHAVIOR,
+                    EGL_BUFFER_PRESERVED,
+                )
+            } != FALSE;
+
+        Ok(Self { display: display.clone(), raw, keeps_buffer })
     }
 
     pub fn display(&self) -> &EglDisplay {
@@ -25,6 +37,11 @@ impl EglSurface {
 
     pub fn as_raw(&self) -> *mut c_void {
         self.raw.as_ptr()
+    }
+
+    // UNBRAID: new
+    pub fn keeps_buffer(&self) -> bool {
+        self.keeps_buffer
     }
 
     pub fn swap_buffers(&self) -> Result<(), EglError> {

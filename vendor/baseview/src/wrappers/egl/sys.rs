@@ -64,6 +64,14 @@ pub type eglGetCurrentContext = unsafe extern "system" fn() -> EGLContext;
 pub type eglSwapBuffers =
     unsafe extern "system" fn(display: EGLDisplay, surface: EGLSurface) -> Boolean;
 
+// UNBRAID: new
+pub type eglSurfaceAttrib = unsafe extern "system" fn(
+    display: EGLDisplay,
+    surface: EGLSurface,
+    attribute: Int,
+    value: Int,
+) -> Boolean;
+
 pub const ENUM_NONE: Enum = 0x3038;
 pub const OPENGL_API: Enum = 0x30A2;
 pub const FALSE: Boolean = 0;
@@ -73,6 +81,10 @@ pub const EGL_SUCCESS: Int = 0x3000;
 
 pub const EGL_SURFACE_TYPE: Int = 0x3033;
 pub const EGL_WINDOW_BIT: Int = 0x0004;
+// UNBRAID: new
+pub const EGL_SWAP_BEHAVIOR_PRESERVED_BIT: Int = 0x0400;
+pub const EGL_SWAP_BEHAVIOR: Int = 0x3093;
+pub const EGL_BUFFER_PRESERVED: Int = 0x3094;
 
 pub const EGL_NONE: Int = 0x3038;
 pub const EGL_BUFFER_SIZE: Int = 0x3020;
@@ -136,6 +148,7 @@ pub struct Functions {
     pub eglDestroyContext: eglDestroyContext,
     pub eglGetCurrentContext: eglGetCurrentContext,
     pub eglSwapBuffers: eglSwapBuffers,
+    pub eglSurfaceAttrib: eglSurfaceAttrib,
 }
 
 impl Functions {
@@ -158,6 +171,7 @@ impl Functions {
             eglDestroyContext: Self::get(library, c"eglDestroyContext")?,
             eglGetCurrentContext: Self::get(library, c"eglGetCurrentContext")?,
             eglSwapBuffers: Self::get(library, c"eglSwapBuffers")?,
+            eglSurfaceAttrib: Self::get(library, c"eglSurfaceAttrib")?,
         })
     }
 

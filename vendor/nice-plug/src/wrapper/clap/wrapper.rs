@@ -44,7 +44,7 @@ use clap_sys::ext::render::{
     CLAP_EXT_RENDER, CLAP_RENDER_OFFLINE, CLAP_RENDER_REALTIME, clap_plugin_render,
     clap_plugin_render_mode,
 };
-use clap_sys::ext::state::{CLAP_EXT_STATE, clap_plugin_state};
+use clap_sys::ext::state::{CLAP_EXT_STATE, clap_host_state, clap_plugin_state};
 use clap_sys::ext::tail::{CLAP_EXT_TAIL, clap_plugin_tail};
 use clap_sys::ext::thread_check::{CLAP_EXT_THREAD_CHECK, clap_host_thread_check};
 use clap_sys::ext::track_info::CLAP_EXT_TRACK_INFO;
@@ -239,6 +239,8 @@ pub struct Wrapper<P: ClapPlugin> {
 
     clap_plugin_params: clap_plugin_params,
     host_params: AtomicRefCell<Option<ClapPtr<clap_host_params>>>,
+    // UNBRAID: new
+    host_state: AtomicRefCell<Option<ClapPtr<clap_host_state>>>,
     // These fields are exactly the same as their VST3 wrapper counterparts.
     //
     /// The keys from `param_map` in a stable order.
@@ -341,6 +343,8 @@ pub enum Task<P: Plugin> {
     VoiceInfoChanged,
     /// Tell the host that it should rescan the current parameter values.
     RescanParamValues,
+    /// UNBRAID: Tell the host that the state has changed without a parameter.
+    MarkDirty,
 }
 
 /// The types of CLAP parameter updates for events.
@@ -503,6 +507,12 @@ impl<P: ClapPlugin> MainThreadExecutor<Task<P>> for Wrapper<P> {
                     crate::nice_warn!("Host does not support the parameter extension");
                 }
             },
+            // UNBRAID: new
+            Task::MarkDirty => {
+                if let Some(host_state) = &*self.host_state.borrow() {
+                    unsafe_clap_call! { host_state=>mark_dirty(&*self.host_callback) };
+                }
+            }
         };
     }
 }
@@ -731,6 +741,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 flush: Some(Self::ext_params_flush),
             },
             host_params: AtomicRefCell::new(None),
+            host_state: AtomicRefCell::new(None),
             param_hashes,
             param_by_hash,
             param_id_by_hash,
@@ -1750,6 +1761,9 @@ impl<P: ClapPlugin> Wrapper<P> {
                 query_host_extension::<clap_host_latency>(&wrapper.host_callback, CLAP_EXT_LATENCY);
             *wrapper.host_params.borrow_mut() =
                 query_host_extension::<clap_host_params>(&wrapper.host_callback, CLAP_EXT_PARAMS);
+            // UNBRAID: new
+            *wrapper.host_state.borrow_mut() =
+                query_host_extension::<clap_host_state>(&wrapper.host_callback, CLAP_EXT_STATE);
             *wrapper.host_voice_info.borrow_mut() = query_host_extension::<clap_host_voice_info>(
                 &wrapper.host_callback,
                 CLAP_EXT_VOICE_INFO,
@@ -1761,7 +1775,14 @@ impl<P: ClapPlugin> Wrapper<P> {
         }
 
         // UNBRAID: new
+        let this = wrapper.this.borrow().clone();
         wrapper.host.connect(Box::new(Services {
+            mark_dirty: Box::new(move || {
+                if let Some(wrapper) = this.upgrade() {
+                    // The host's call is for its main thread, and choices are made in the editor's.
+                    let _ = wrapper.schedule_gui(Task::MarkDirty);
+                }
+            }),
             host: wrapper.host_callback.clone(),
             log: unsafe { query_host_extension::<clap_host_log>(&wrapper.host_callback, CLAP_EXT_LOG) },
         }));
@@ -3630,11 +3651,16 @@ unsafe fn query_host_extension<T>(
 struct Services {
     host: ClapPtr<clap_host>,
     log: Option<ClapPtr<clap_host_log>>,
+    mark_dirty: Box<dyn Fn() + Send>,
 }
 
 impl HostServices for Services {
     fn request_restart(&self) {
         unsafe_clap_call! { &*self.host=>request_restart(&*self.host) };
+    }
+
+    fn mark_dirty(&self) {
+        (self.mark_dirty)();
     }
 
     fn log(&self, level: HostLogLevel, text: &CStr) {

@@ -24,7 +24,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use try_lock::TryLock;
 #[cfg(feature = "editor")]
 use vst3::ComWrapper;
-use vst3::Steinberg::Vst::{IComponentHandler, IComponentHandlerTrait, IEventList, RestartFlags_};
+use vst3::Steinberg::Vst::{
+    IComponentHandler, IComponentHandler2, IComponentHandler2Trait, IComponentHandlerTrait,
+    IEventList, RestartFlags_,
+};
 use vst3::Steinberg::{kInvalidArgument, kResultOk, tresult};
 use vst3::{ComPtr, ComRef};
 
@@ -198,6 +201,8 @@ pub enum Task<P: Plugin> {
     /// Trigger a restart with the given restart flags. This is a bit set of the flags from
     /// [`vst3::Steinberg::Vst::RestartFlags`].
     TriggerRestart(i32),
+    /// UNBRAID: Tell the host that the state has changed without a parameter.
+    MarkDirty,
     // Request the editor to be resized according to its current size. Right now there is no way to
     // handle "denied resize" requests yet.
     #[cfg(feature = "editor")]
@@ -752,6 +757,12 @@ impl<P: Vst3Plugin> HostServices for Services<P> {
         }
     }
 
+    fn mark_dirty(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            let _ = inner.schedule_gui(Task::MarkDirty);
+        }
+    }
+
     // VST3 has nothing for this.
     fn log(&self, _level: HostLogLevel, _text: &std::ffi::CStr) {}
 }
@@ -794,6 +805,15 @@ impl<P: Vst3Plugin> MainThreadExecutor<Task<P>> for WrapperInner<P> {
                 },
                 None => crate::nice_debug_assert_failure!("Component handler not yet set"),
             },
+            // UNBRAID: new
+            Task::MarkDirty => {
+                let handler = self.component_handler.borrow();
+                let handler = handler.as_ref().and_then(|handler| handler.cast::<IComponentHandler2>());
+                if let Some(handler) = handler {
+                    // Hosts without it need not be told.
+                    let _ = unsafe { handler.setDirty(1) };
+                }
+            }
             #[cfg(feature = "editor")]
             Task::RequestResize { size, scale_factor } => {
                 if self.is_editor_open.load(Ordering::SeqCst) {

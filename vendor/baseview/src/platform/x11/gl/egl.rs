@@ -65,6 +65,11 @@ impl EglGlContext {
         self.surface.display().egl().get_proc_address(symbol)
     }
 
+    // UNBRAID: new
+    pub fn keeps_buffer(&self) -> bool {
+        self.surface.keeps_buffer()
+    }
+
     pub fn swap_buffers(&self) -> Result<(), PlatformError> {
         self.surface.swap_buffers()?;
         Ok(())
