@@ -8,7 +8,7 @@ pub(crate) use parts::{GraphParts, PartState, SliceValues};
 pub use state::NetworkState;
 use state::States;
 
-use crate::{Runtime, SeparatorError};
+use crate::{DenormalsAreZero, Runtime, SeparatorError};
 use check::{check, make_plan};
 use models::Model;
 use ort::{
@@ -96,7 +96,8 @@ impl Graph {
         let plan = make_plan(model)?;
         // ONNX Runtime gets the bytes that were checked, and not the file, which may be another by then. It copies them.
         let graph = model.read_graph()?;
-        let session = open_session(&runtime.environment, graph.as_ref());
+        let num_threads = if model.manifest.offline.is_some() { runtime.num_file_threads() } else { 1 };
+        let session = open_session(&runtime.environment, graph.as_ref(), num_threads);
         drop(graph);
         let session = session.map_err(|error| graph_error(model, error))?;
         check(&session, model)?;
@@ -238,13 +239,18 @@ fn graph_error(model: &Model, error: ort::Error) -> SeparatorError {
     SeparatorError::Graph { path: model.onnx_path(), message: error.to_string() }
 }
 
-/// A session without threads of its own: it computes on the thread that runs it. So denormals are that thread's
-/// business ([`NetworkState::run`]); ONNX Runtime's own setting would change the thread that opens the first session, for
-/// good.
-fn open_session(environment: &Environment, graph: &[u8]) -> ort::Result<Session> {
-    Session::builder(environment)?
+/// A session that computes on the thread that runs it, and on `num_threads - 1` threads of its own. Denormals are the
+/// business of the thread that runs it ([`NetworkState::run`]). The other threads need ONNX Runtime's own setting, which
+/// would also change the thread that opens the first session, for good.
+fn open_session(environment: &Environment, graph: &[u8], num_threads: usize) -> ort::Result<Session> {
+    let mut builder = Session::builder(environment)?;
+    let _restored = (num_threads > 1).then(DenormalsAreZero::new);
+    if num_threads > 1 {
+        builder = builder.with_flush_to_zero()?;
+    }
+    builder
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(1)?
+        .with_intra_threads(num_threads)?
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
         .with_intra_op_spinning(false)?

@@ -1,7 +1,7 @@
 //! The latency, and what it is made of: one plan for all the models that an instance may play.
 
 use crate::schedule::Schedule;
-use models::{Manifest, Transform};
+use models::{Manifest, TransformSpec};
 use slicqt::Timing;
 
 /// Blocks are rounded up to a power of two from here on, so that the latency is the same for all usual block sizes.
@@ -114,7 +114,7 @@ pub(crate) fn pipeline_delay(manifest: &Manifest) -> usize {
 
 /// What slicer and overlap-add wait for: `Plan::delay_samples`, without a plan.
 fn transform_delay(manifest: &Manifest) -> usize {
-    let Transform { slice_len, transition_len, timing, .. } = manifest.transform;
+    let TransformSpec { slice_len, transition_len, timing, .. } = manifest.transform;
     // Where the slicing window is zero. For a plain STFT the transition is half a slice, and the margin nothing.
     let margin = (slice_len / 4).saturating_sub(transition_len / 2);
     let num_margins = match timing {

@@ -21,8 +21,7 @@
     reason = "`for channel in 0..2` says more than enumerate over one of several arrays"
 )]
 
-/// A stretch of stereo audio: `[channel][sample]`, left and right, of one length.
-pub type Stereo = [Vec<f32>; 2];
+pub use base::Stereo;
 
 mod denormals;
 mod ends;

@@ -12,7 +12,10 @@ use std::{
     env,
     path::{Path, PathBuf},
     ptr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 pub use base::{RUNTIME_VARIABLE, runtime_library_name};
@@ -21,6 +24,8 @@ pub use base::{RUNTIME_VARIABLE, runtime_library_name};
 pub struct Runtime {
     pub(crate) environment: Environment,
     path: PathBuf,
+    /// For graphs of models for files.
+    num_file_threads: AtomicUsize,
 }
 
 static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
@@ -47,9 +52,22 @@ impl Runtime {
             builder.with_name("unbraid").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
         environment.set_log_level(LogLevel::Error);
         bound_memory(&environment).map_err(|error| unusable(error.to_string()))?;
-        let loaded = Arc::new(Runtime { environment, path });
+        let loaded = Arc::new(Runtime { environment, path, num_file_threads: AtomicUsize::new(1) });
         *runtime = Some(loaded.clone());
         Ok(loaded)
+    }
+
+    /// Graphs of models that are for files only ([`models::Offline`]) are opened with so many threads of their own from now
+    /// on: such a graph takes seconds of music at once, so that its operations can be shared. The bits stay the same.
+    ///
+    /// # Realtime
+    /// Safe.
+    pub fn set_file_threads(&self, num_threads: usize) {
+        self.num_file_threads.store(num_threads.max(1), Relaxed);
+    }
+
+    pub(crate) fn num_file_threads(&self) -> usize {
+        self.num_file_threads.load(Relaxed)
     }
 
     /// Path of the library that is in use.

@@ -66,8 +66,27 @@ fn parse_range(text: &str) -> Result<Range<f64>, String> {
     range.filter(is_range).ok_or_else(|| format!("expected two times in seconds, as in 12.5-20, got '{text}'"))
 }
 
+/// Ctrl-C, SIGTERM and SIGHUP leave a note, so that an export takes its unfinished file away; the second one ends the
+/// program.
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// As shells have it.
+const INTERRUPTED_STATUS: u8 = 130;
+
+fn is_interrupted() -> bool {
+    IS_INTERRUPTED.load(Ordering::Relaxed)
+}
+
 fn main() -> ExitCode {
+    let handler = || {
+        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED_STATUS.into());
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("warning: cannot listen for Ctrl-C: {error}");
+    }
     match run(&Args::parse()) {
+        _ if is_interrupted() => INTERRUPTED_STATUS.into(),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -105,6 +124,7 @@ fn run(args: &Args) -> Result<()> {
         player.transport.set_playing(true);
         tell_time(&player, args.duration)
     } else {
+        end_window_when_interrupted(player.clone())?;
         let title = format!("{} - Unbraid", path.file_name().unwrap_or_default().to_string_lossy());
         let shown = window::Shown {
             params: player.params.clone(),
@@ -136,7 +156,7 @@ fn export(player: &Player, to: &std::path::Path) -> Result<()> {
         if is_terminal {
             eprint!("\r{:3.0} %", 100.0 * done);
         }
-        true
+        !is_interrupted()
     };
     player.export_now(to, &player.params.mix_controls(), &mut go_on)?;
     if is_terminal {
@@ -146,12 +166,30 @@ fn export(player: &Player, to: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
+/// The window has the main thread to itself.
+fn end_window_when_interrupted(player: Arc<Player>) -> Result<()> {
+    thread::Builder::new().spawn(move || {
+        while !is_interrupted() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        player.stop_export();
+        while player.is_exporting() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        std::process::exit(INTERRUPTED_STATUS.into());
+    })?;
+    Ok(())
+}
+
 /// Until the song is over, or the time.
 fn tell_time(player: &Player, duration_s: Option<f64>) -> Result<()> {
     let (start, rate_hz) = (Instant::now(), f64::from(player.song.sample_rate_hz()));
     let is_terminal = io::stderr().is_terminal();
     let mut told = None;
-    while player.transport.is_playing() && duration_s.is_none_or(|end| start.elapsed().as_secs_f64() < end) {
+    while !is_interrupted()
+        && player.transport.is_playing()
+        && duration_s.is_none_or(|end| start.elapsed().as_secs_f64() < end)
+    {
         let time = |position: i64| clock(position as f64 / rate_hz);
         if is_terminal {
             eprint!("\r{} / {} ", time(player.transport.position()), time(player.song.likely_len()));
