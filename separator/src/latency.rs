@@ -91,6 +91,16 @@ pub fn latency_samples(manifest: &Manifest, sample_rate_hz: f64, max_block_len: 
     latency_of(&schedule_of(manifest, sample_rate_hz), max_block_len)
 }
 
+/// The same of a pipeline that takes hops of this length and delays by so many samples, at its own rate, and in blocks of
+/// 512 samples or fewer.
+///
+/// # Realtime
+/// Safe.
+pub fn latency_samples_of(hop_len: usize, pipeline_delay: usize) -> usize {
+    // Any rate will do: nothing is resampled.
+    latency_of(&Schedule::new(44_100.0, 44_100, hop_len, pipeline_delay), MIN_BLOCK_LEN)
+}
+
 /// The time grid of a live stream.
 pub(crate) fn schedule_of(manifest: &Manifest, sample_rate_hz: f64) -> Schedule {
     Schedule::new(sample_rate_hz, manifest.sample_rate_hz, manifest.hop_len, pipeline_delay(manifest))

@@ -44,9 +44,9 @@ mod whole_file;
 pub use denormals::DenormalsAreZero;
 pub use error::SeparatorError;
 pub use graph::{Graph, NetworkState};
-pub use latency::{LatencyPlan, latency_samples};
+pub use latency::{LatencyPlan, latency_samples, latency_samples_of};
 pub use pipeline::Pipeline;
-#[doc(hidden)]
+#[cfg(any(test, feature = "testing"))]
 pub use realtime::EndWorker;
 pub use realtime::{
     AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS, stem_map,
