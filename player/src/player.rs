@@ -179,6 +179,15 @@ impl Player {
         self.export.is_running.load(Ordering::Acquire)
     }
 
+    /// Ends an export, and waits until nothing of it is left.
+    pub fn stop_export(&self) {
+        self.export.stop.store(true, Ordering::Relaxed);
+        // A file that is half written removes itself.
+        while self.is_exporting() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// What the last export has said.
     pub fn export_message(&self) -> Option<String> {
         lock(&self.export.message).clone()
@@ -208,10 +217,6 @@ fn problem(error: &str, is_ready: bool) -> String {
 impl Drop for Player {
     fn drop(&mut self) {
         self.song.stop();
-        self.export.stop.store(true, Ordering::Relaxed);
-        // A file that is half written removes itself.
-        while self.is_exporting() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        self.stop_export();
     }
 }

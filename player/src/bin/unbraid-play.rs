@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Parser;
 use nice_plug::params::Param;
-use player::{device, installation, player::Player, timeline::clock, window};
+use player::{device, installation, interruption, player::Player, timeline::clock, window};
 use std::{
     io::{self, IsTerminal, Write},
     ops::Range,
@@ -101,6 +101,12 @@ fn run(args: &Args) -> Result<()> {
     if args.statistics {
         tell_seeks(player.clone(), is_over.clone())?;
     }
+    let interrupted = player.clone();
+    interruption::notice(move || {
+        // A file that is half written removes itself first. The window has no other end of its own.
+        interrupted.stop_export();
+        std::process::exit(130);
+    })?;
     let result = if args.no_window {
         player.transport.set_playing(true);
         tell_time(&player, args.duration)
@@ -132,11 +138,12 @@ fn switch_stems(params: &UnbraidParams, args: &Args) {
 
 fn export(player: &Player, to: &std::path::Path) -> Result<()> {
     let is_terminal = io::stderr().is_terminal();
+    interruption::notice(|| {})?;
     let mut go_on = |done: f64| {
         if is_terminal {
             eprint!("\r{:3.0} %", 100.0 * done);
         }
-        true
+        !interruption::is_interrupted()
     };
     player.export_now(to, &player.params.mix_controls(), &mut go_on)?;
     if is_terminal {
