@@ -38,9 +38,14 @@ pub fn sha256_file(path: &Path) -> io::Result<FileHash> {
     }
 }
 
+/// The 32 bytes of the hash of what is in memory.
+pub fn sha256_digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// Hashes what is in memory.
 pub fn sha256_bytes(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    hex::encode(sha256_digest(bytes))
 }
 
 #[cfg(test)]
@@ -56,6 +61,7 @@ mod tests {
         let digits = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_file(&path).unwrap(), FileHash { sha256: digits.to_owned(), num_bytes: 3 });
         assert_eq!(sha256_bytes(b"abc"), digits);
+        assert_eq!(sha256_digest(b"abc")[..3], [0xba, 0x78, 0x16]);
     }
 
     #[test]

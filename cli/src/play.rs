@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::interruption;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// The song, and options: `unbraid play --help` lists them
@@ -26,6 +28,8 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let mut command = Command::new(player);
     let cannot_start = || format!("{}: could not be started", player.display());
+    // Ctrl-C reaches both programs; this one waits until the other has tidied up.
+    interruption::listen()?;
     let status = command.args(&args.args).status().with_context(cannot_start)?;
     match status.code() {
         Some(0) => Ok(()),

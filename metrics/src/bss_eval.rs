@@ -1,6 +1,6 @@
 //! The measurement, while the signals pass.
 
-use crate::Stereo;
+use crate::Signal;
 use crate::lag_products::LagProducts;
 use crate::scores::{Scores, SourceLayout, Window};
 
@@ -35,7 +35,7 @@ impl Config {
 /// let config = metrics::Config { num_sources: 2, num_sets: 1, window_len: 400, filter_len: 8 };
 /// let tone = |hz: f32| -> Vec<f32> { (0..1000).map(|i| (i as f32 * hz).sin()).collect() };
 /// let (a, b) = ([tone(0.1), tone(0.2)], [tone(0.9), tone(0.7)]);
-/// let estimate_of_a: metrics::Stereo = [0, 1].map(|c| a[c].iter().zip(&b[c]).map(|(a, b)| a + 0.1 * b).collect());
+/// let estimate_of_a: metrics::Signal = [0, 1].map(|c| a[c].iter().zip(&b[c]).map(|(a, b)| a + 0.1 * b).collect());
 /// let mut bss_eval = metrics::BssEval::new(config);
 /// bss_eval.add(&[a, b.clone()], &[&[estimate_of_a, b]]);
 /// let scores = bss_eval.finish();
@@ -87,7 +87,7 @@ impl BssEval {
     ///
     /// # Panics
     /// If the numbers are not those of the [`Config`], or lengths differ.
-    pub fn add(&mut self, sources: &[Stereo], sets: &[&[Stereo]]) {
+    pub fn add(&mut self, sources: &[Signal], sets: &[&[Signal]]) {
         assert_eq!(sources.len(), self.layout.num_sources, "BssEval::add: number of true stems");
         assert_eq!(sets.len(), self.layout.num_sets, "BssEval::add: number of sets");
         assert!(sets.iter().all(|set| set.len() == sources.len()), "BssEval::add: number of estimates");

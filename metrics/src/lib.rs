@@ -37,4 +37,4 @@ pub use ratios::{Ratios, median};
 pub use scores::{Scores, SourceScores};
 
 /// A stretch of a stereo signal: `[channel][sample]`, both of one length.
-pub type Stereo = [Vec<f32>; 2];
+pub type Signal = [Vec<f32>; 2];

@@ -1,7 +1,7 @@
 //! Small signals against what museval 0.4.1 says about them: `golden.json`, written by `tests/museval/golden.py`, which
 //! makes the same signals.
 
-use metrics::{BssEval, Config, SourceScores, Stereo};
+use metrics::{BssEval, Config, Signal, SourceScores};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -29,9 +29,9 @@ fn noise(seed: u32, len: usize) -> Vec<f32> {
 }
 
 /// True stems and estimates, `[source][channel][sample]`.
-fn signals(case: &Case) -> (Vec<Stereo>, Vec<Stereo>) {
+fn signals(case: &Case) -> (Vec<Signal>, Vec<Signal>) {
     let divisors = [1.0, 2.0, 4.0, 4.0];
-    let mut sources: Vec<Stereo> = (0..case.num_sources)
+    let mut sources: Vec<Signal> = (0..case.num_sources)
         .map(|j| {
             let channel = |c| {
                 let c = if case.mono.contains(&j) { 0 } else { c };
@@ -79,8 +79,8 @@ fn measure(case: &Case, block_len: usize) -> metrics::Scores {
     let Case { num_sources, window_len, filter_len, .. } = *case;
     let mut bss_eval = BssEval::new(Config { num_sources, num_sets: 2, window_len, filter_len });
     for start in (0..case.len).step_by(block_len) {
-        let cut = |stereo: &Stereo| stereo.each_ref().map(|x| x[start..case.len.min(start + block_len)].to_vec());
-        let cut = |all: &[Stereo]| -> Vec<Stereo> { all.iter().map(cut).collect() };
+        let cut = |stereo: &Signal| stereo.each_ref().map(|x| x[start..case.len.min(start + block_len)].to_vec());
+        let cut = |all: &[Signal]| -> Vec<Signal> { all.iter().map(cut).collect() };
         // The true stems as a second set: nothing is wrong with them.
         bss_eval.add(&cut(&sources), &[&cut(&estimates), &cut(&sources)]);
     }
@@ -117,7 +117,7 @@ fn what_is_silent_all_through_is_left_out() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden.json")).unwrap();
     let (mut sources, mut estimates) = signals(&cases[0]);
     let config = |num_sources| Config { num_sources, num_sets: 1, window_len: 1000, filter_len: 16 };
-    let scores = |sources: &[Stereo], estimates: &[Stereo]| {
+    let scores = |sources: &[Signal], estimates: &[Signal]| {
         let mut bss_eval = BssEval::new(config(sources.len()));
         bss_eval.add(sources, &[estimates]);
         bss_eval.finish()

@@ -39,7 +39,7 @@ pub use location::{
     user_models_dirs,
 };
 pub use manifest::{
-    Channel, FORMAT, Graph, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores, State,
-    Training, Transform,
+    Channel, FORMAT, GraphSpec, Input, InputKind, MANIFEST_FILE, Manifest, Offline, Output, OutputKind, Scores,
+    StateSpec, Training, TransformSpec,
 };
 pub use model::{GraphBytes, Model};

@@ -77,6 +77,9 @@ pub const MAX_GRAPH_VALUES: usize = 1 << 29;
 /// Fields of the graph's file, each of which becomes an object, a text or a number in memory.
 pub const MAX_GRAPH_FIELDS: usize = 1 << 24;
 
+/// Bytes that ONNX Runtime may hold for what is between inputs and outputs, of all graphs in the process together.
+pub const MAX_RUN_BYTES: usize = 2 << 30;
+
 /// Graphs within graphs: the branches of conditions and the bodies of loops.
 pub const MAX_GRAPH_DEPTH: usize = 8;
 

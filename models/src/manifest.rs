@@ -39,16 +39,16 @@ pub struct Manifest {
     /// How many slices after the current one the output depends on; 0 is causal.
     pub look_ahead_slices: usize,
     /// The transform whose coefficients the graph sees.
-    pub transform: Transform,
+    pub transform: TransformSpec,
     /// The network.
-    pub graph: Graph,
+    pub graph: GraphSpec,
     /// What goes into the graph.
     pub input: Input,
     /// What comes out.
     pub output: Output,
     /// The graph's memory of the past; zeros at reset.
     #[serde(default)]
-    pub states: Vec<State>,
+    pub states: Vec<StateSpec>,
     /// What a state becomes when the input has ended (before the slices of silence that fill the look-ahead), by the
     /// name of its input: a network that was trained on whole songs may know where they end.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -67,7 +67,7 @@ pub struct Manifest {
 /// The transform, and what follows from it: facts that the program checks when it computes the transform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Transform {
+pub struct TransformSpec {
     /// As text, in [`Design`]'s grammar: `bark-262`, `mel:40:80`, `stft:4096:1024`, ... Its rate is `sample_rate_hz`.
     #[serde(with = "design_text")]
     pub design: Design,
@@ -84,10 +84,10 @@ pub struct Transform {
     pub timing: Timing,
 }
 
-impl Transform {
+impl TransformSpec {
     /// A design, and what its plan says of it; whole slices.
     pub fn new<T: Sample>(design: &Design, plan: &Plan<T>) -> Self {
-        Transform {
+        TransformSpec {
             design: design.clone(),
             slice_len: plan.slice_len(),
             transition_len: plan.transition_len(),
@@ -140,7 +140,7 @@ mod timing_text {
 /// The network's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Graph {
+pub struct GraphSpec {
     /// File name in the model's folder.
     pub file: String,
     /// Its SHA-256, 64 hexadecimal digits.
@@ -250,7 +250,7 @@ impl OutputKind {
 /// One tensor of memory, f32: what leaves as `output` goes back in as `input` with the next slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct State {
+pub struct StateSpec {
     /// Name of the graph's input.
     pub input: String,
     /// Name of the graph's output.

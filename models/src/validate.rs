@@ -2,7 +2,7 @@
 //! keeps to the [`limits`](crate::limits).
 
 use crate::{
-    Channel, MANIFEST_FILE, Manifest, ModelError, OutputKind, State,
+    Channel, MANIFEST_FILE, Manifest, ModelError, OutputKind, StateSpec,
     limits::*,
     names::{FILE_NAME, STEM_NAME, is_file_name, is_stem_name},
 };
@@ -228,7 +228,8 @@ impl Validator<'_> {
     }
 
     fn at_end(&self) -> Checked {
-        let states: BTreeMap<&str, &State> = self.m.states.iter().map(|state| (state.input.as_str(), state)).collect();
+        let states: BTreeMap<&str, &StateSpec> =
+            self.m.states.iter().map(|state| (state.input.as_str(), state)).collect();
         let mut total = 0usize;
         for (name, values) in &self.m.at_end {
             let (holds, expected) = match states.get(name.as_str()) {

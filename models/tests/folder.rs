@@ -12,14 +12,14 @@ fn manifest() -> Manifest {
         sample_rate_hz: 44_100,
         hop_len: 1008,
         look_ahead_slices: 0,
-        transform: Transform {
+        transform: TransformSpec {
             design: "mel-32".parse().unwrap(),
             slice_len: 2016,
             transition_len: 504,
             num_coefs: 2156,
             timing: slicqt::Timing::Whole,
         },
-        graph: Graph { file: "model.onnx".into(), sha256: String::new() },
+        graph: GraphSpec { file: "model.onnx".into(), sha256: String::new() },
         input: Input {
             kind: InputKind::Magnitude,
             name: "magnitudes".into(),
@@ -27,7 +27,7 @@ fn manifest() -> Manifest {
             shape: vec![4, 2156],
         },
         output: Output { kind: OutputKind::Mask, name: "masks".into(), shape: vec![4, 2, 2156] },
-        states: vec![State { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
+        states: vec![StateSpec { input: "h".into(), output: "h_next".into(), shape: vec![2, 1, 320] }],
         at_end: [("h".to_string(), vec![0.5; 640])].into(),
         offline: Some(Offline { wiener_window_frames: Some(5000), ..Offline::default() }),
         training: Training { data: vec!["own".into()], hours: 1.5, more: toml::Table::new() },
@@ -159,7 +159,7 @@ fn manifests_beyond_the_limits_are_refused() {
         m.transform.design = format!("stft:{slice_len}:{hop_len}").parse().unwrap();
     }
     fn states(m: &mut Manifest, num: usize, shape: &[usize]) {
-        let state = |i| State { input: format!("s{i}"), output: format!("s{i}_next"), shape: shape.to_vec() };
+        let state = |i| StateSpec { input: format!("s{i}"), output: format!("s{i}_next"), shape: shape.to_vec() };
         (m.states, m.at_end) = ((0..num).map(state).collect(), Default::default());
     }
     assert_refused(&[

@@ -98,6 +98,7 @@ fn weights_outside_the_file_are_refused_wherever_they_hide() {
 #[test]
 fn what_could_run_for_ever_or_grow_without_bound_is_refused() {
     assert_refused(&model(&[field(1, node("Loop", &[]))]), &["operations that end", "a Loop"]);
+    assert_refused(&model(&[field(1, node("StringConcat", &[]))]), &["operations on numbers", "a StringConcat"]);
     assert_refused(&model(&[nested(field(1, node("Loop", &[])), 4)]), &["operations that end", "a Loop"]);
     assert_refused(&[model(&[]), field(25, "")].concat(), &["plain operators", "functions"]);
     assert_refused(&[model(&[]), field(20, "")].concat(), &["inference", "training"]);

@@ -44,15 +44,15 @@ impl Canvas {
         Ok(drawn)
     }
 
-    /// Sets the pixels of a rectangle one by one: `color(row, column)`.
+    /// Sets the pixels of a rectangle one by one: `colour(row, column)`.
     ///
     /// # Panics
     /// If it does not lie within the picture.
-    pub fn fill(&mut self, rectangle: &Rectangle, color: impl Fn(usize, usize) -> [u8; 3]) {
+    pub fn fill(&mut self, rectangle: &Rectangle, colour: impl Fn(usize, usize) -> [u8; 3]) {
         for row in 0..rectangle.height {
             for column in 0..rectangle.width {
                 let at = 3 * ((rectangle.top + row) * self.width + rectangle.left + column);
-                self.pixels[at..at + 3].copy_from_slice(&color(row, column));
+                self.pixels[at..at + 3].copy_from_slice(&colour(row, column));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What all spectrograms share.
 
 /// The colour of a level: 0 is black, 1 the brightest, and lightness rises evenly in between.
-pub fn level_color(level: f64) -> [u8; 3] {
+pub fn level_colour(level: f64) -> [u8; 3] {
     let colorous::Color { r, g, b } = colorous::MAGMA.eval_continuous(level.clamp(0.0, 1.0));
     [r, g, b]
 }

@@ -5,15 +5,13 @@
 //! - [`transport`]: that place, and what is asked for; [`playback`]: what the sound card is given; [`player`]: all of it;
 //! - [`export`]: what is heard, as a file;
 //! - [`device`]: sound cards, with [`resampling`] where they do not know the song's rate; [`live`]: a sound card's input through the engine;
-//! - [`window`] with its [`timeline`]: the plugin's editor in a window of its own; [`installation`]: where models are;
-//!   [`interruption`]: Ctrl-C.
+//! - [`window`] with its [`timeline`]: the plugin's editor in a window of its own; [`installation`]: where models are.
 #![warn(missing_docs)]
 #![allow(clippy::needless_range_loop, reason = "`for channel in 0..2` says more than enumerate")]
 
 pub mod device;
 pub mod export;
 pub mod installation;
-pub mod interruption;
 pub mod live;
 pub mod playback;
 pub mod player;

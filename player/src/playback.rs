@@ -1,7 +1,7 @@
 //! What the sound card is given: the song at the transport's place, with the stems' gains.
 
 use crate::{
-    song::Song,
+    song::LoadedSong,
     stem_store::{CHUNK_LEN, StemStore},
     transport::Transport,
 };
@@ -23,7 +23,7 @@ const FADE_LEN: usize = 256;
 /// Where stems are not there yet, each is a quarter of the mix, as in the plugin: so a seek gives sound at once, and
 /// fades to the stems when they come.
 pub struct Playback {
-    song: Arc<Song>,
+    song: Arc<LoadedSong>,
     store: Arc<StemStore>,
     transport: Arc<Transport>,
     params: Arc<UnbraidParams>,
@@ -59,7 +59,7 @@ impl Block {
 impl Playback {
     /// A playback that begins where the transport is.
     pub fn new(
-        song: Arc<Song>,
+        song: Arc<LoadedSong>,
         store: Arc<StemStore>,
         transport: Arc<Transport>,
         params: Arc<UnbraidParams>,

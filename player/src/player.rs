@@ -4,7 +4,7 @@ use crate::{
     export, installation,
     playback::Playback,
     separating::{Engine, Separating},
-    song::{Song, lock},
+    song::{LoadedSong, lock},
     stem_store::StemStore,
     transport::Transport,
 };
@@ -31,7 +31,7 @@ use unbraid_plugin::{
 /// Everything but the window and the sound card.
 pub struct Player {
     /// What is played.
-    pub song: Arc<Song>,
+    pub song: Arc<LoadedSong>,
     /// Where.
     pub transport: Arc<Transport>,
     /// The controls of the stems.
@@ -62,7 +62,7 @@ impl Player {
     /// # Errors
     /// The song cannot be read.
     pub fn open(path: &Path, engine: Engine) -> Result<(Player, Playback)> {
-        let song = Song::open(path)?;
+        let song = LoadedSong::open(path)?;
         let (store, transport): (Arc<StemStore>, Arc<Transport>) = Default::default();
         let (params, meters): (Arc<UnbraidParams>, Arc<Meters>) = Default::default();
         let spectra: Arc<SpectrumFeed> = Arc::default();
@@ -174,18 +174,14 @@ impl Player {
         }
     }
 
+    /// The export that is under way ends soon, and takes its unfinished file away.
+    pub fn stop_export(&self) {
+        self.export.stop.store(true, Ordering::Relaxed);
+    }
+
     /// Whether an export is under way.
     pub fn is_exporting(&self) -> bool {
         self.export.is_running.load(Ordering::Acquire)
-    }
-
-    /// Ends an export, and waits until nothing of it is left.
-    pub fn stop_export(&self) {
-        self.export.stop.store(true, Ordering::Relaxed);
-        // A file that is half written removes itself.
-        while self.is_exporting() {
-            thread::sleep(Duration::from_millis(5));
-        }
     }
 
     /// What the last export has said.
@@ -218,5 +214,9 @@ impl Drop for Player {
     fn drop(&mut self) {
         self.song.stop();
         self.stop_export();
+        // A file that is half written removes itself.
+        while self.is_exporting() {
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Stems ahead of where the song is played, as fast as they can be computed.
 
 use crate::{
-    song::{Song, lock},
+    song::{LoadedSong, lock},
     stem_store::{CHUNK_LEN, StemStore},
     transport::Transport,
 };
@@ -40,7 +40,7 @@ pub struct Engine {
 }
 
 struct Shared {
-    song: Arc<Song>,
+    song: Arc<LoadedSong>,
     store: Arc<StemStore>,
     transport: Arc<Transport>,
     spectra: Arc<SpectrumFeed>,
@@ -63,7 +63,7 @@ impl Separating {
     /// If the operating system gives no thread.
     pub fn start(
         engine: Engine,
-        song: Arc<Song>,
+        song: Arc<LoadedSong>,
         store: Arc<StemStore>,
         transport: Arc<Transport>,
         spectra: Arc<SpectrumFeed>,

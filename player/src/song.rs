@@ -22,7 +22,7 @@ pub const PEAK_LEN: usize = 1024;
 const UNKNOWN: i64 = -1;
 
 /// The mix of a song. Any thread reads what is there, without waiting; one thread decodes the rest.
-pub struct Song {
+pub struct LoadedSong {
     path: PathBuf,
     sample_rate_hz: u32,
     estimated_len: i64,
@@ -36,15 +36,15 @@ pub struct Song {
     stop: AtomicBool,
 }
 
-impl Song {
+impl LoadedSong {
     /// Opens a file; a thread of its own decodes it.
     ///
     /// # Errors
     /// The file is none that can be read.
-    pub fn open(path: &Path) -> Result<Arc<Song>> {
+    pub fn open(path: &Path) -> Result<Arc<LoadedSong>> {
         let options = ReadOptions { skip_damaged: true, ..ReadOptions::default() };
         let reader = AudioReader::open_with(path, options)?;
-        let song = Arc::new(Song {
+        let song = Arc::new(LoadedSong {
             path: path.to_owned(),
             sample_rate_hz: reader.sample_rate_hz(),
             estimated_len: reader.estimated_num_samples().unwrap_or(0) as i64,

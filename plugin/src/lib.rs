@@ -49,10 +49,10 @@ use std::{
     marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use variants::{MultiOut, Stereo, Variant};
+use variants::{MultiOut, StereoOut, Variant};
 
 /// Unbraid: stereo in, stereo out.
-pub type Unbraid = Instance<Stereo>;
+pub type Unbraid = Instance<StereoOut>;
 /// Unbraid Multi-Out: stereo in; the mix and four stems out.
 pub type UnbraidMultiOut = Instance<MultiOut>;
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub const MIN_GAIN_DB: f32 = -72.0;
 /// The top of a gain's range.
 pub const MAX_GAIN_DB: f32 = 12.0;
-/// Gains are multiples of this. It makes 0 dB exact whatever a host does to the normalised value, and thereby unity
+/// Gains are multiples of this. It makes 0 dB exact whatever a host does to the normalized value, and thereby unity
 /// bit-exact.
 pub const GAIN_STEP_DB: f32 = 0.01;
 

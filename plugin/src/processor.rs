@@ -168,12 +168,17 @@ impl Processor {
     /// Safe.
     pub fn reset(&mut self, controls: MixControls) {
         self.audio_side.reset();
+        self.start_with(controls);
+        self.position = 0;
+        self.silent_len = usize::MAX;
+    }
+
+    /// These controls act, without a fade.
+    fn start_with(&mut self, controls: MixControls) {
         self.mixer.reset(controls.gains(self.is_mono));
         self.delayed_controls.clear();
         self.acting = controls;
         self.newest = controls;
-        self.position = 0;
-        self.silent_len = usize::MAX;
     }
 
     /// A host fixes the layout before it plays.
@@ -186,6 +191,11 @@ impl Processor {
 
     /// Controls that came with the input sample at `position`.
     fn take_controls(&mut self, controls: &MixControls, at_once: ControlSet) {
+        // Nothing was heard yet that a fade could lead from: what is muted from the start is never heard.
+        if self.position == 0 {
+            self.start_with(*controls);
+            return;
+        }
         // What is due now is older than what comes now.
         self.act_on_due_controls();
         if at_once != ControlSet::NONE {

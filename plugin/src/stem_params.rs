@@ -33,7 +33,7 @@ pub struct StemParams {
 impl StemParams {
     /// The parameters of the stem with this name, untouched.
     pub(crate) fn new(id: &'static str) -> Self {
-        let name = capitalised(id);
+        let name = capitalized(id);
         let sensitivity_range = FloatRange::Linear { min: -100.0, max: 100.0 };
         let pan_range = FloatRange::Linear { min: -100.0, max: 100.0 };
         StemParams {
@@ -84,7 +84,7 @@ unsafe impl Params for StemParams {
     }
 }
 
-fn capitalised(id: &str) -> String {
+fn capitalized(id: &str) -> String {
     let mut name = id.to_owned();
     name[..1].make_ascii_uppercase();
     name

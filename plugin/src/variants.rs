@@ -39,9 +39,9 @@ const fn layout(
 }
 
 /// One stereo output.
-pub struct Stereo;
+pub struct StereoOut;
 
-impl Variant for Stereo {
+impl Variant for StereoOut {
     const NAME: &'static str = "Unbraid";
     const CLAP_ID: &'static str = "org.unbraid.unbraid";
     const VST3_CLASS_ID: [u8; 16] = *b"UnbraidStereo001";

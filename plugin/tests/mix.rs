@@ -2,7 +2,7 @@
 
 use models::Model;
 use separator::{
-    AudioSide, Engine, EngineConfig, EngineState,
+    AudioSide, Engine, EngineConfig, EngineState, Stereo,
     testing::{TestModel, runtime},
 };
 use std::time::{Duration, Instant};
@@ -11,9 +11,6 @@ use unbraid_plugin::{
     mix_controls::{Control, ControlSet, MixControls, StemControls},
     processor::{Controls, Processor},
 };
-
-/// `[channel][sample]`
-type Stereo = [Vec<f32>; 2];
 
 const MAX_BLOCK_LEN: usize = 512;
 const RATE_HZ: f64 = 44_100.0;

@@ -2,7 +2,7 @@
 
 use models::Model;
 use separator::{
-    Engine, EngineConfig,
+    Engine, EngineConfig, Stereo,
     testing::{TestModel, runtime},
 };
 use tempfile::TempDir;
@@ -10,8 +10,6 @@ use unbraid_plugin::{
     mix_controls::{Control, ControlSet, MixControls},
     processor::{Controls, Processor},
 };
-
-type Stereo = [Vec<f32>; 2];
 
 const MAX_BLOCK_LEN: usize = 512;
 const UNITY: [f32; 4] = [1.0; 4];
@@ -121,6 +119,21 @@ fn stems_lie_on_the_mix_and_muting_them_takes_them_out() {
     let (output, [vocals, ..]) = run(&mut processor, &input, &[512], |_| MUTED);
     assert!(output.iter().flatten().all(|sample| sample.abs() < 1e-5));
     assert!(vocals.iter().flatten().all(|&sample| sample == 0.0));
+}
+
+/// Hosts send what a render begins with as changes at its first sample.
+#[test]
+fn what_is_muted_with_the_first_sample_is_never_heard() {
+    let fixture = Fixture::new();
+    for at_once in [ControlSet::NONE, ControlSet::ALL] {
+        let (_engine, mut processor) = fixture.start(44_100.0);
+        let input = noise(processor.latency_samples() + 20_000);
+        let controls = Controls { mix: MixControls::with_gains(MUTED), at_once, is_offline: true };
+        let (output, [vocals, ..]) = run_with(&mut processor, &input, &[0, 1, 512], |_| controls);
+        let loudest = output.iter().flatten().fold(0.0, |loudest: f32, sample| loudest.max(sample.abs()));
+        assert!(loudest < 1e-5, "{loudest}");
+        assert!(vocals.iter().flatten().all(|&sample| sample == 0.0));
+    }
 }
 
 /// 20 ms at 44.1 kHz.

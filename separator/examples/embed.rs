@@ -1,6 +1,6 @@
 //! The engine in a program of your own: a stereo stream in, the delayed mix and four stems out, block by block.
 //!
-//! `cargo xtask setup && cargo run --release -p separator --example embed [MODEL_FOLDER]`
+//! `cargo xtask setup && cargo run --release -p unbraid-separator --example embed [MODEL_FOLDER]`
 
 use std::path::PathBuf;
 

@@ -1,17 +1,22 @@
 //! A model's ONNX graph, opened once per process and shared by all streams, and the memory of one stream.
 
+mod check;
 mod parts;
+mod state;
 
 pub(crate) use parts::{GraphParts, PartState, SliceValues};
+pub use state::NetworkState;
+use state::States;
 
 use crate::{DenormalsAreZero, Runtime, SeparatorError};
+use check::{check, make_plan};
 use models::Model;
 use ort::{
     AsPointer,
     environment::Environment,
     session::{Session, builder::GraphOptimizationLevel},
     sys::OrtValue,
-    value::{Outlet, Tensor, TensorElementType, ValueType},
+    value::Tensor,
 };
 use slicqt::Plan;
 use std::{
@@ -91,7 +96,8 @@ impl Graph {
         let plan = make_plan(model)?;
         // ONNX Runtime gets the bytes that were checked, and not the file, which may be another by then. It copies them.
         let graph = model.read_graph()?;
-        let session = open_session(&runtime.environment, graph.as_ref());
+        let num_threads = if model.manifest.offline.is_some() { runtime.num_file_threads() } else { 1 };
+        let session = open_session(&runtime.environment, graph.as_ref(), num_threads);
         drop(graph);
         let session = session.map_err(|error| graph_error(model, error))?;
         check(&session, model)?;
@@ -131,15 +137,7 @@ impl Graph {
     /// # Realtime
     /// Not safe: allocates.
     pub fn make_state(self: &Arc<Self>) -> Result<NetworkState, SeparatorError> {
-        let manifest = &self.model.manifest;
-        Ok(NetworkState {
-            graph: self.clone(),
-            input: self.zeros(&manifest.input.shape)?,
-            output: self.zeros(&manifest.output.shape)?,
-            states: States::new(self, (0..manifest.states.len()).collect())?,
-            values_in: Pointers(Vec::with_capacity(1 + manifest.states.len())),
-            values_out: Pointers(Vec::with_capacity(1 + manifest.states.len())),
-        })
+        NetworkState::new(self)
     }
 
     fn zeros(&self, shape: &[usize]) -> Result<Tensor<f32>, SeparatorError> {
@@ -192,159 +190,6 @@ fn run_session(
     unsafe { ort::Error::result_from_status(status) }
 }
 
-/// The inputs, outputs and recurrent states of one stream.
-pub struct NetworkState {
-    graph: Arc<Graph>,
-    input: Tensor<f32>,
-    output: Tensor<f32>,
-    states: States,
-    values_in: Pointers<OrtValue>,
-    values_out: Pointers<OrtValue>,
-}
-
-impl NetworkState {
-    /// The graph that it is a state of.
-    pub fn graph(&self) -> &Arc<Graph> {
-        &self.graph
-    }
-
-    /// What goes in with the next run, in the shape that the manifest says.
-    ///
-    /// # Realtime
-    /// Worker only.
-    pub fn input_mut(&mut self) -> &mut [f32] {
-        self.input.extract_tensor_mut().1
-    }
-
-    /// What came out of the last run, in the shape that the manifest says.
-    ///
-    /// # Realtime
-    /// Worker only.
-    pub fn output(&self) -> &[f32] {
-        self.output.extract_tensor().1
-    }
-
-    /// The same, to be changed.
-    ///
-    /// # Realtime
-    /// Worker only.
-    pub fn output_mut(&mut self) -> &mut [f32] {
-        self.output.extract_tensor_mut().1
-    }
-
-    /// Whether the last run left the memory as it was, to the bit: the same input again would change nothing.
-    ///
-    /// # Realtime
-    /// Worker only.
-    pub fn is_settled(&self) -> bool {
-        self.states.is_settled()
-    }
-
-    /// Runs the graph once, and moves on in time.
-    ///
-    /// # Errors
-    /// [`SeparatorError::Graph`] if ONNX Runtime fails, also if what comes out does not have the shape that the graph
-    /// declares. The memory is then as before.
-    ///
-    /// # Realtime
-    /// Worker only: ONNX Runtime allocates.
-    pub fn run(&mut self) -> Result<(), SeparatorError> {
-        let _denormals = DenormalsAreZero::new();
-        self.values_in.0.clear();
-        self.values_out.0.clear();
-        self.values_in.0.push(self.input.ptr().cast_mut());
-        self.values_out.0.push(self.output.ptr().cast_mut());
-        self.states.push_pointers(&mut self.values_in, &mut self.values_out);
-        let result = self.graph.run(&self.values_in.0, &mut self.values_out.0);
-        result.map_err(|error| graph_error(&self.graph.model, error))?;
-        self.states.swap();
-        Ok(())
-    }
-
-    /// Input in, output out: [`input_mut`](Self::input_mut), [`run`](Self::run) and [`output`](Self::output) in one.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    ///
-    /// # Panics
-    /// If a length is not the manifest's.
-    ///
-    /// # Realtime
-    /// Worker only: ONNX Runtime allocates.
-    pub fn run_into(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), SeparatorError> {
-        self.input_mut().copy_from_slice(input);
-        self.run()?;
-        output.copy_from_slice(self.output());
-        Ok(())
-    }
-
-    /// The input has ended: what the network looks ahead to from now on is the end.
-    ///
-    /// # Realtime
-    /// Worker only.
-    pub fn end(&mut self) {
-        self.states.end(&self.graph);
-    }
-
-    /// Back to the initial state.
-    ///
-    /// # Realtime
-    /// Worker only.
-    pub fn reset(&mut self) {
-        self.states.reset();
-    }
-}
-
-/// What one stream remembers, of all states or those of a part of the graph.
-struct States {
-    /// Their indices in the manifest.
-    indices: Vec<usize>,
-    /// `[state]`, the present value and room for the next: they change places after every run.
-    tensors: Vec<[Tensor<f32>; 2]>,
-}
-
-impl States {
-    fn new(graph: &Graph, indices: Vec<usize>) -> Result<States, SeparatorError> {
-        let shapes = indices.iter().map(|&idx| &graph.model.manifest.states[idx].shape);
-        let tensors = shapes.map(|shape| Ok([graph.zeros(shape)?, graph.zeros(shape)?]));
-        Ok(States { tensors: tensors.collect::<Result<_, SeparatorError>>()?, indices })
-    }
-
-    fn push_pointers(&self, values_in: &mut Pointers<OrtValue>, values_out: &mut Pointers<OrtValue>) {
-        for [present, next] in &self.tensors {
-            values_in.0.push(present.ptr().cast_mut());
-            values_out.0.push(next.ptr().cast_mut());
-        }
-    }
-
-    fn swap(&mut self) {
-        self.tensors.iter_mut().for_each(|state| state.swap(0, 1));
-    }
-
-    fn is_settled(&self) -> bool {
-        let is_same = |[present, former]: &[Tensor<f32>; 2]| {
-            let (present, former) = (present.extract_tensor().1, former.extract_tensor().1);
-            present.iter().zip(former).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        self.tensors.iter().all(is_same)
-    }
-
-    fn end(&mut self, graph: &Graph) {
-        let manifest = &graph.model.manifest;
-        for ([present, _], &idx) in self.tensors.iter_mut().zip(&self.indices) {
-            if let Some(values) = manifest.at_end.get(&manifest.states[idx].input) {
-                present.extract_tensor_mut().1.copy_from_slice(values);
-            }
-        }
-    }
-
-    fn reset(&mut self) {
-        for [present, _] in &mut self.tensors {
-            present.extract_tensor_mut().1.fill(0.0);
-        }
-    }
-}
-
 /// C strings, and the array of pointers to them that ONNX Runtime takes.
 struct Names {
     pointers: Pointers<c_char>,
@@ -394,79 +239,25 @@ fn graph_error(model: &Model, error: ort::Error) -> SeparatorError {
     SeparatorError::Graph { path: model.onnx_path(), message: error.to_string() }
 }
 
-/// A session without threads of its own: it computes on the thread that runs it. So denormals are that thread's
-/// business ([`NetworkState::run`]); ONNX Runtime's own setting would change the thread that opens the first session, for
-/// good.
-fn open_session(environment: &Environment, graph: &[u8]) -> ort::Result<Session> {
-    Session::builder(environment)?
+/// A session that computes on the thread that runs it, and on `num_threads - 1` threads of its own. Denormals are the
+/// business of the thread that runs it ([`NetworkState::run`]). The other threads need ONNX Runtime's own setting, which
+/// would also change the thread that opens the first session, for good.
+fn open_session(environment: &Environment, graph: &[u8], num_threads: usize) -> ort::Result<Session> {
+    let mut builder = Session::builder(environment)?;
+    let _restored = (num_threads > 1).then(DenormalsAreZero::new);
+    if num_threads > 1 {
+        builder = builder.with_flush_to_zero()?;
+    }
+    builder
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(1)?
+        .with_intra_threads(num_threads)?
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
+        // Its memory is bounded where it runs, and not where constants are folded.
+        .with_disabled_optimizers("ConstantFolding")?
+        .with_env_allocators()?
+        .with_device_allocated_initializers()?
         .commit_from_memory(graph)
-}
-
-/// The transform of a model, if it is what the manifest says.
-fn make_plan(model: &Model) -> Result<Arc<Plan>, SeparatorError> {
-    let m = &model.manifest;
-    let plan = Plan::new(&m.transform.design)
-        .map_err(|error| model.field_error("transform.design", "a transform that can be inverted", error))?;
-    let facts = [
-        ("transform.slice_len", plan.slice_len(), m.transform.slice_len),
-        ("hop_len", plan.hop_len(), m.hop_len),
-        ("transform.transition_len", plan.transition_len(), m.transform.transition_len),
-        ("transform.num_coefs", plan.num_coefs(), m.transform.num_coefs),
-    ];
-    match facts.iter().find(|(_, expected, actual)| expected != actual) {
-        Some((field, expected, actual)) => Err(model.field_error(*field, expected, actual).into()),
-        None => Ok(Arc::new(plan)),
-    }
-}
-
-/// Everything that goes in and out of the graph must be in the manifest, and the other way round.
-fn check(session: &Session, model: &Model) -> Result<(), SeparatorError> {
-    let m = &model.manifest;
-    let mut inputs = vec![("input".to_string(), &m.input.name, &m.input.shape)];
-    let mut outputs = vec![("output".to_string(), &m.output.name, &m.output.shape)];
-    for state in &m.states {
-        inputs.push((format!("states.{}", state.input), &state.input, &state.shape));
-        outputs.push((format!("states.{}", state.output), &state.output, &state.shape));
-    }
-    check_side(model, "inputs", &inputs, session.inputs())?;
-    check_side(model, "outputs", &outputs, session.outputs())
-}
-
-fn check_side(
-    model: &Model,
-    side: &str,
-    manifest: &[(String, &String, &Vec<usize>)],
-    graph: &[Outlet],
-) -> Result<(), SeparatorError> {
-    let names: Vec<&str> = graph.iter().map(Outlet::name).collect();
-    for (field, name, shape) in manifest {
-        let Some(outlet) = graph.iter().find(|outlet| outlet.name() == *name) else {
-            let expected = format!("one of the graph's {side} {names:?}");
-            return Err(model.field_error(format!("{field}.name"), expected, name).into());
-        };
-        let expected = format!("the graph's {}", outlet.dtype());
-        let fits = match outlet.dtype() {
-            ValueType::Tensor { ty: TensorElementType::Float32, shape: dims, .. } => {
-                dims.iter().copied().eq(shape.iter().map(|&len| len as i64))
-            }
-            _ => false,
-        };
-        if !fits {
-            return Err(model.field_error(format!("{field}.shape"), expected, format!("f32 {shape:?}")).into());
-        }
-    }
-    match names.iter().find(|name| !manifest.iter().any(|(_, known, _)| known == *name)) {
-        Some(unknown) => {
-            let expected = format!("the graph's {side} {names:?}");
-            let actual = format!("nothing about '{unknown}'");
-            Err(model.field_error("states", expected, actual).into())
-        }
-        None => Ok(()),
-    }
 }

@@ -1,7 +1,7 @@
 //! The latency, and what it is made of: one plan for all the models that an instance may play.
 
 use crate::schedule::Schedule;
-use models::{Manifest, Transform};
+use models::{Manifest, TransformSpec};
 use slicqt::Timing;
 
 /// Blocks are rounded up to a power of two from here on, so that the latency is the same for all usual block sizes.
@@ -91,6 +91,16 @@ pub fn latency_samples(manifest: &Manifest, sample_rate_hz: f64, max_block_len: 
     latency_of(&schedule_of(manifest, sample_rate_hz), max_block_len)
 }
 
+/// The same of a pipeline that takes hops of this length and delays by so many samples, at its own rate, and in blocks of
+/// 512 samples or fewer.
+///
+/// # Realtime
+/// Safe.
+pub fn latency_samples_of(hop_len: usize, pipeline_delay: usize) -> usize {
+    // Any rate will do: nothing is resampled.
+    latency_of(&Schedule::new(44_100.0, 44_100, hop_len, pipeline_delay), MIN_BLOCK_LEN)
+}
+
 /// The time grid of a live stream.
 pub(crate) fn schedule_of(manifest: &Manifest, sample_rate_hz: f64) -> Schedule {
     Schedule::new(sample_rate_hz, manifest.sample_rate_hz, manifest.hop_len, pipeline_delay(manifest))
@@ -104,7 +114,7 @@ pub(crate) fn pipeline_delay(manifest: &Manifest) -> usize {
 
 /// What slicer and overlap-add wait for: `Plan::delay_samples`, without a plan.
 fn transform_delay(manifest: &Manifest) -> usize {
-    let Transform { slice_len, transition_len, timing, .. } = manifest.transform;
+    let TransformSpec { slice_len, transition_len, timing, .. } = manifest.transform;
     // Where the slicing window is zero. For a plain STFT the transition is half a slice, and the margin nothing.
     let margin = (slice_len / 4).saturating_sub(transition_len / 2);
     let num_margins = match timing {

@@ -21,8 +21,7 @@
     reason = "`for channel in 0..2` says more than enumerate over one of several arrays"
 )]
 
-/// A stretch of stereo audio: `[channel][sample]`, left and right, of one length.
-pub type Stereo = [Vec<f32>; 2];
+pub use base::Stereo;
 
 mod denormals;
 mod ends;
@@ -45,9 +44,9 @@ mod whole_file;
 pub use denormals::DenormalsAreZero;
 pub use error::SeparatorError;
 pub use graph::{Graph, NetworkState};
-pub use latency::{LatencyPlan, latency_samples};
+pub use latency::{LatencyPlan, latency_samples, latency_samples_of};
 pub use pipeline::Pipeline;
-#[doc(hidden)]
+#[cfg(any(test, feature = "testing"))]
 pub use realtime::EndWorker;
 pub use realtime::{
     AudioSide, BlockStatus, Engine, EngineConfig, EngineState, EngineStatus, RuntimeSource, STEMS, stem_map,

@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use models::{Model, State};
+use models::{Model, StateSpec};
 use separator::{Pipeline, Runtime, SeparatorError, find_runtime, testing, testing::TestModel};
 use std::{fs, path::PathBuf};
 
@@ -30,7 +30,7 @@ fn manifest_and_graph_must_agree() {
     assert_names(&message, &["states.count.shape", "1", "got f32 [3]"]);
     let message = refusal(|model| model.manifest.states.clear());
     assert_names(&message, &["states", "count", "nothing about 'count'"]);
-    let extra = State { input: "h".into(), output: "h_next".into(), shape: vec![1] };
+    let extra = StateSpec { input: "h".into(), output: "h_next".into(), shape: vec![1] };
     let message = refusal(|model| model.manifest.states.push(extra));
     assert_names(&message, &["states.h.name", "count", "got h"]);
 }

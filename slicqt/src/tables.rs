@@ -3,7 +3,7 @@
 //! The small FFTs are most of the work, so what stands around them is laid out to stay out of their way:
 //! - The spectrum of a slice has *margins*: it goes on below DC and beyond Nyquist as far as windows reach. So every
 //!   window is two runs of neighbouring points, below and from its centre on, without a modulo, and the loops over
-//!   them are vectorised by the compiler. The margins are filled (forward) or folded back (inverse) once per slice.
+//!   them are vectorized by the compiler. The margins are filled (forward) or folded back (inverse) once per slice.
 //! - Windows are written straight into the coefficients, and one call transforms all bins of a bucket in place.
 //! - Neighbours with equal windows share one table, which then stays in the first cache; signs and powers of M are
 //!   one factor per bin.

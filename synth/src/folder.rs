@@ -61,9 +61,12 @@ pub fn write(out: &Path, name: &str, song: &RawSong, mut json: SongJson) -> Resu
     }
     let text = serde_json::to_string_pretty(&json)? + "\n";
     let path = part.join("song.json");
-    fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
+    base::write_whole(&path, text).with_context(|| format!("could not write {}", path.display()))?;
     let place = out.join(name);
-    fs::rename(&part, &place).with_context(|| format!("could not rename {} to {}", part.display(), place.display()))?;
+    if place.exists() {
+        bail!("{}: expected no folder of this name", place.display());
+    }
+    base::replace_dir(&part, &place).with_context(|| format!("could not write {}", place.display()))?;
     Ok(json)
 }
 

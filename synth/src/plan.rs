@@ -7,7 +7,6 @@ use crate::run::Options;
 use crate::{seed, vocals};
 use anyhow::{Context, Result, bail};
 use rand::seq::SliceRandom;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,16 +41,15 @@ pub fn plan(
     complain: &mut dyn FnMut(String),
 ) -> Result<Vec<PlannedSong>> {
     let target_s = options.hours * 3600.0;
-    let mut sources = Sha256::new();
-    sources.update(format!("{VERSION} {} {}", options.seed, options.max_seconds));
-    banks.iter().for_each(|bank| sources.update(&bank.sha256));
-    recordings.iter().for_each(|recording| sources.update(recording.path.to_string_lossy().as_bytes()));
+    let mut sources = format!("{VERSION} {} {}", options.seed, options.max_seconds).into_bytes();
+    banks.iter().for_each(|bank| sources.extend(bank.sha256.bytes()));
+    recordings.iter().for_each(|recording| sources.extend(recording.path.to_string_lossy().bytes()));
     if !library.is_empty() {
-        sources.update(library.digest());
+        sources.extend(library.digest());
     }
     let digest = |song_seed: u64, more: &str| {
-        let digest = sources.clone().chain_update(song_seed.to_le_bytes()).chain_update(more).finalize();
-        hex::encode(&digest[..8])
+        let of_song = [&sources, &song_seed.to_le_bytes()[..], more.as_bytes()].concat();
+        base::sha256_bytes(&of_song)[..16].to_owned()
     };
     let files = if options.midi.is_empty() { Vec::new() } else { read_midi(&options.midi, complain)? };
     let mut planned: Vec<PlannedSong> = Vec::new();

@@ -2,13 +2,10 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 
 /// The generator for one purpose. ChaCha8, whose numbers are the same on every platform and in every version.
 pub fn rng(seed: u64, purpose: &str) -> ChaCha8Rng {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(&Sha256::new().chain_update(seed.to_le_bytes()).chain_update(purpose).finalize());
-    ChaCha8Rng::from_seed(bytes)
+    ChaCha8Rng::from_seed(base::sha256_digest(&[&seed.to_le_bytes(), purpose.as_bytes()].concat()))
 }
 
 /// The seed of one song of a collection.

@@ -2,8 +2,7 @@
 
 use std::f64::consts::FRAC_PI_4;
 
-/// Stereo audio: `[channel][sample]`.
-pub type Stereo = [Vec<f32>; 2];
+pub use base::Stereo;
 
 /// Zeros.
 pub fn silence(num_samples: usize) -> Stereo {

@@ -1,7 +1,6 @@
 //! Test signals. All `[channel][sample]`, and the same on every run.
 
-/// Stereo audio: `[channel][sample]`.
-pub type Stereo = [Vec<f32>; 2];
+pub use base::Stereo;
 
 /// Zeros.
 pub fn silence(num_samples: usize) -> Stereo {

@@ -1,30 +1,35 @@
 //! Work on the items of a list, on as many threads as torch computes with.
 
-use std::sync::Mutex;
-use std::thread;
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use std::sync::OnceLock;
 
 /// Calls `work` once for every item, in any order; a thread that is done takes the next item. `memory` makes the working
-/// memory of a thread. The caller's own thread works too.
+/// memory of a thread.
 ///
 /// # Panics
 /// If `work` does.
 pub fn for_each<I: Send, M>(
     items: impl IntoIterator<Item = I, IntoIter: Send>,
-    memory: impl Fn() -> M + Sync,
-    work: impl Fn(&mut M, I) + Sync,
+    memory: impl Fn() -> M + Send + Sync,
+    work: impl Fn(&mut M, I) + Send + Sync,
 ) {
-    let items = Mutex::new(items.into_iter());
-    let run = || {
-        let mut memory = memory();
-        loop {
-            let Some(item) = items.lock().expect("no item is taken by a thread that panics").next() else { break };
-            work(&mut memory, item);
+    let items = items.into_iter();
+    match threads() {
+        Some(threads) => threads.install(|| items.par_bridge().for_each_init(memory, work)),
+        None => {
+            let mut memory = memory();
+            items.for_each(|item| work(&mut memory, item));
         }
+    }
+}
+
+/// As many threads as torch had at the first call; None if that is one, the caller's own.
+fn threads() -> Option<&'static ThreadPool> {
+    static THREADS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let start = || {
+        let num_threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+        let pool = || ThreadPoolBuilder::new().num_threads(num_threads).thread_name(|idx| format!("loss-{idx}"));
+        (num_threads > 1).then(|| pool().build().expect("the system starts threads"))
     };
-    thread::scope(|scope| {
-        for _ in 1..tch::get_num_threads().max(1) {
-            scope.spawn(run);
-        }
-        run();
-    });
+    THREADS.get_or_init(start).as_ref()
 }

@@ -7,7 +7,9 @@ use crate::workspace;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
-const VERSION: &str = "1.31.1";
+/// Not a newer one: from 1.29 on, the published libraries for Linux and macOS send telemetry from the moment they are
+/// opened, and nothing but an environment variable of the whole process stops that (`ORT_DISABLE_TELEMETRY`).
+const VERSION: &str = "1.28.0";
 
 /// The wheel for one platform.
 struct Platform {
@@ -21,32 +23,32 @@ const PLATFORMS: [Platform; 4] = [
         os: "linux",
         arch: "x86_64",
         wheel: Wheel {
-            file_name: "onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_x86_64.whl",
-            sha256: "5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f",
+            file_name: "onnxruntime-1.28.0-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+            sha256: "a166b78ee04f3a37fa1ef82034b6a3ce96d9684e582d4d30b296de83e9998bb5",
         },
     },
     Platform {
         os: "linux",
         arch: "aarch64",
         wheel: Wheel {
-            file_name: "onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_aarch64.whl",
-            sha256: "da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3",
+            file_name: "onnxruntime-1.28.0-cp311-cp311-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl",
+            sha256: "8d66f9ceb29909c70839e4e4fb3435c7b490050d8f162bd5f3aba4ca01ee517f",
         },
     },
     Platform {
         os: "macos",
         arch: "aarch64",
         wheel: Wheel {
-            file_name: "onnxruntime-1.31.1-cp311-cp311-macosx_14_0_arm64.whl",
-            sha256: "60b6b69bfe580eab576cacc5d132a0e9cf2a37fcfd18d46dd191042b1d1ed0d7",
+            file_name: "onnxruntime-1.28.0-cp311-cp311-macosx_14_0_arm64.whl",
+            sha256: "f5c5daabd28aad610f83fdcf32acec8fb57e6adc6c6a39fe2a3c755db957b410",
         },
     },
     Platform {
         os: "windows",
         arch: "x86_64",
         wheel: Wheel {
-            file_name: "onnxruntime-1.31.1-cp311-cp311-win_amd64.whl",
-            sha256: "c3d91b5de31e2fc82d71bd65b2b22bddee8b49057a3a36338e9a868e0ea90c05",
+            file_name: "onnxruntime-1.28.0-cp311-cp311-win_amd64.whl",
+            sha256: "0d650aeee29368414367b65529e90afe4bf1bab76254789063b8b2f7ea3013c8",
         },
     },
 ];
@@ -98,7 +100,7 @@ mod tests {
 
     #[test]
     fn only_the_library_and_its_licences_are_kept() {
-        assert_eq!(place("onnxruntime/capi/libonnxruntime.so.1.31.1").unwrap(), library().file_name().unwrap());
+        assert_eq!(place("onnxruntime/capi/libonnxruntime.so.1.28.0").unwrap(), library().file_name().unwrap());
         assert_eq!(place("onnxruntime/LICENSE").unwrap(), Path::new("LICENSE"));
         assert_eq!(place("onnxruntime/capi/libonnxruntime_providers_shared.so"), None);
         assert_eq!(place("onnxruntime/capi/onnxruntime_pybind11_state.so"), None);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use audio::AudioReader;
-use metrics::Stereo;
+use base::Stereo;
 
 /// Endings of files that are taken for stems.
 const EXTENSIONS: [&str; 7] = ["wav", "flac", "ogg", "opus", "mp3", "m4a", "aiff"];

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use audio::{SdrMeter, StemFolder};
-use metrics::{BssEval, Config, Ratios, Stereo};
+use base::Stereo;
+use metrics::{BssEval, Config, Ratios};
 use separator::FileSeparator;
 use slicqt::Plan;
 
@@ -27,6 +28,8 @@ pub struct Measures {
     pub is_bss_eval: bool,
     /// The bound that knows the true stems, if wanted.
     pub oracle: Option<OracleMask>,
+    /// Threads that separate a song.
+    pub threads_per_song: usize,
 }
 
 /// A song's scores, and what museval would write about it.
@@ -67,7 +70,9 @@ pub fn evaluate(
             // At another rate, the model's transform has other bins: no bound for the model.
             let oracle = measures.oracle.filter(|_| pipeline.sample_rate_hz() == sample_rate_hz);
             let oracle = oracle.map(|mask| OracleStream::new(pipeline.plan(), rows.len(), mask));
-            (Stream::Model(Box::new(FileSeparator::new(pipeline, f64::from(sample_rate_hz)))), oracle)
+            let rate_hz = f64::from(sample_rate_hz);
+            let separator = FileSeparator::with_threads(pipeline, rate_hz, measures.threads_per_song)?;
+            (Stream::Model(Box::new(separator)), oracle)
         }
     };
 
@@ -115,14 +120,14 @@ pub fn evaluate(
                 Stream::Files(files)
             }
         };
-        aligned.drain(|stems| meters.add(stems));
+        aligned.drain(false, |stems| meters.add(stems));
         num_samples += len as u64;
         bar.set_position(num_samples);
     }
     if let Some(oracle) = &mut oracle {
         oracle.finish(num_samples, &mut |estimates| aligned.push(2, estimates));
     }
-    aligned.drain(|stems| meters.add(stems));
+    aligned.drain(true, |stems| meters.add(stems));
 
     if measures.is_bss_eval {
         bar.set_message("BSSEval");

@@ -12,10 +12,11 @@ use super::song::Channel;
 /// beside it (FILE-design.png) the design: windows of the bins, Q, resolution in time, slices, and how evenly the bins
 /// cover the spectrum. Prints the design as a table. Without SONG, only the design.
 ///
-/// With --find, tries random transforms and ranks them by what masks could reach that know the true stems: the ideal
-/// ratio mask of magnitudes (IRM1), of powers (IRM2), the true magnitude with the phase of the mix, and the truncated
-/// phase-sensitive mask (PSM), the best of all masks from 0 to 1. SDR in dB, mean over a song's stems, median over songs;
-/// ranked by the mean of IRM1 and mix phase. The latency is that of the plugin with a network that does not look ahead.
+/// With --find, tries random transforms and ranks them by the scores of oracle masks, which know the true stems: the
+/// ideal ratio mask of magnitudes (IRM1) and of powers (IRM2), the true magnitude with the phase of the mix, and the
+/// truncated phase-sensitive mask (PSM), the best mask between 0 and 1. Scores are SDR in dB, mean over a song's stems and
+/// median over songs; the ranking is by the mean of IRM1 and mix phase. The latency is that of the plugin, for a network
+/// without look-ahead.
 #[derive(ClapArgs)]
 #[command(after_long_help = AFTER_HELP)]
 pub struct Args {
@@ -56,8 +57,8 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS", default_value_t = 1000, conflicts_with = "find")]
     pub height: usize,
 
-    /// The picture to write [default: SONG's name, or design.png]; with --find the table (.md, .csv), or the whole search
-    /// (.json), which the same command goes on with
+    /// The picture to write [default: SONG's name, or design.png]; with --find the table (.md, .csv) or the whole search
+    /// (.json), which the same command resumes
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
 

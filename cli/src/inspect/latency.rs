@@ -2,14 +2,10 @@
 
 use slicqt::{Plan, Sample, Timing};
 
-/// The latency of the plugin with a causal network on this transform, in samples at the transform's rate: a hop must
-/// fill, and what trimmed slices overlap must come before they give a sample; the worker has a hop, or half of a long
-/// one, and a fade must fit in. `separator::latency_samples` says the same for a host at the model's rate whose blocks
-/// are no longer than what the worker has.
+/// The latency of the plugin with a causal network on this transform, in samples at the transform's rate: of its own
+/// function, for trimmed slices and blocks of up to 512 samples.
 pub fn live_latency_samples<T: Sample>(plan: &Plan<T>) -> usize {
-    let hop_len = plan.hop_len();
-    let budget = (hop_len / 2).max(hop_len.min(1024));
-    hop_len + plan.delay_samples(Timing::Trimmed) + budget + (hop_len / 4).clamp(32, 256)
+    separator::latency_samples_of(plan.hop_len(), plan.delay_samples(Timing::Trimmed))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use audio::AudioReader;
 use pictures::plotters::prelude::*;
-use pictures::{Area, Canvas, Drawn, FONT, Rectangle, TITLE_FONT, frequency_label, frequency_ticks, level_color};
+use pictures::{Area, Canvas, Drawn, FONT, Rectangle, TITLE_FONT, frequency_label, frequency_ticks, level_colour};
 use slicqt::{Design, Plan};
 
 use super::axes::Axes;
@@ -44,7 +44,7 @@ pub fn draw(request: &Request) -> Result<Canvas> {
 
     let loudest = rasters.iter().map(Raster::max_db).fold(-60.0, f32::max);
     let top_db = (loudest / 5.0).ceil() * 5.0;
-    let color = |db: f32| level_color(f64::from(1.0 + (db - top_db) / request.range_db));
+    let color = |db: f32| level_colour(f64::from(1.0 + (db - top_db) / request.range_db));
     for (raster, rectangle) in rasters.iter().zip(&layout.panels) {
         canvas.fill(rectangle, |row, column| color(raster.level_db(row, column)));
     }

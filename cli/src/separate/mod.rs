@@ -100,7 +100,7 @@ pub struct Args {
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
-    /// Name of the model, or a path to its folder, as ./mine [default: first]
+    /// Name of the model, or a path to its folder, as ./mine [default: mix]
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
 
@@ -171,13 +171,15 @@ pub fn run(args: &Args) -> Result<()> {
     let out_was_there = args.out.exists();
     interruption::listen()?;
     let songs_at_a_time = args.jobs.map_or_else(num_cores, NonZeroUsize::get);
+    let threads_per_song = (num_cores() / songs_at_a_time.min(jobs.len())).max(1);
+    installation.set_threads_per_song(threads_per_song);
     let request = Request {
         installation: &installation,
         stems: &wanted,
         format,
         is_dithered: !args.no_dither,
         read_options: ReadOptions { skip_damaged: !args.strict, keep_going: args.keep_going },
-        threads_per_song: (num_cores() / songs_at_a_time.min(jobs.len())).max(1),
+        threads_per_song,
         start_s: args.start,
         duration_s: args.duration,
         to_stdout,
@@ -212,7 +214,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// A single file for each song.
-fn stem_file_jobs(songs: Vec<songs::Song>, out: &Path) -> Result<Vec<Job>> {
+fn stem_file_jobs(songs: Vec<songs::SongFile>, out: &Path) -> Result<Vec<Job>> {
     // By the ending, not by a pattern of stems.
     let whole = [stems::Stem { name: "stem".into(), parts: vec![0] }];
     names::plan(songs, &whole, out, &Pattern::new("{song}.{stem}")?, "", "mp4")

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::songs::Song;
+use super::songs::SongFile;
 use super::stems::Stem;
 
 /// Names of files, with the placeholders {song}, {stem}, {model} and {ext}.
@@ -38,7 +38,7 @@ impl Pattern {
     }
 
     /// The file of a stem, with the ending `extension`.
-    fn path(&self, song: &Song, stem: &str, model: &str, extension: &str) -> PathBuf {
+    fn path(&self, song: &SongFile, stem: &str, model: &str, extension: &str) -> PathBuf {
         // Not one after the other: a song may be called {stem}.
         let mut name = String::new();
         let mut rest = self.0.as_str();
@@ -61,7 +61,7 @@ impl Pattern {
 /// A song, and a file for each of its stems.
 #[derive(Clone, Debug)]
 pub struct Job {
-    pub song: Song,
+    pub song: SongFile,
     /// In the order of the stems.
     pub files: Vec<PathBuf>,
 }
@@ -76,7 +76,7 @@ impl Job {
 
 /// The files of every song. Refused if two would have one name, or if a song would be overwritten by a stem.
 pub fn plan(
-    songs: Vec<Song>,
+    songs: Vec<SongFile>,
     stems: &[Stem],
     out: &Path,
     pattern: &Pattern,
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let song = Song { path: Some("music/a {stem}.mp3".into()), folder: "x/y".into() };
+        let song = SongFile { path: Some("music/a {stem}.mp3".into()), folder: "x/y".into() };
         let path = |text: &str| Pattern::new(text).unwrap().path(&song, "bass", "first", "wav");
         assert_eq!(path(FOLDERS), Path::new("x/y/a {stem}/bass.wav"));
         assert_eq!(path("{model}/{stem}/{song}.{ext}"), Path::new("x/y/first/bass/a {stem}.mp3.wav"));

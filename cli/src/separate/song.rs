@@ -20,8 +20,8 @@ use crate::progress::{Progress, SongProgress};
 
 /// Blocks that wait between two threads.
 const NUM_WAITING: usize = 8;
-/// Samples that go to the writer at a time, at least: for every block it may have to be woken.
-const WRITE_LEN: usize = 8192;
+/// Samples that go from thread to thread at a time, at least: for every block the next one may have to be woken.
+const BLOCK_LEN: usize = 8192;
 
 /// What is done to every song.
 pub struct Request<'a> {
@@ -126,16 +126,20 @@ impl Cut {
 fn read(mut reader: AudioReader, cut: Cut, to_separator: &SyncSender<Stereo>) -> Result<ReadNotes> {
     let mut position = 0;
     let end = cut.len.map_or(u64::MAX, |len| cut.start.saturating_add(len));
-    let mut block = Stereo::default();
-    while position < end {
-        let len = reader.read_block(&mut block)? as u64;
-        if len == 0 {
+    let (mut block, mut waiting) = (Stereo::default(), Stereo::default());
+    loop {
+        let len = if position < end { reader.read_block(&mut block)? as u64 } else { 0 };
+        let from = cut.start.saturating_sub(position).min(len) as usize;
+        let to = end.saturating_sub(position).min(len) as usize;
+        position += len;
+        for (waiting, block) in waiting.iter_mut().zip(&block) {
+            waiting.extend_from_slice(&block[from.min(to)..to]);
+        }
+        let is_over = len == 0;
+        if (is_over || waiting[0].len() >= BLOCK_LEN) && to_separator.send(std::mem::take(&mut waiting)).is_err() {
             break;
         }
-        let from = cut.start.saturating_sub(position).min(len) as usize;
-        let to = (end - position).min(len) as usize;
-        position += len;
-        if from < to && to_separator.send(block.each_ref().map(|channel| channel[from..to].to_vec())).is_err() {
+        if is_over {
             break;
         }
     }
@@ -182,7 +186,7 @@ impl<'a> Outgoing<'a> {
         for (stem, waiting) in self.stems.iter().zip(&mut self.waiting) {
             stem.append_to(separated, waiting);
         }
-        if self.waiting[0][0].len() >= WRITE_LEN {
+        if self.waiting[0][0].len() >= BLOCK_LEN {
             self.send();
         }
     }

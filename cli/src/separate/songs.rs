@@ -14,14 +14,14 @@ const EXTENSIONS: &[&str] = &[
 
 /// One song.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Song {
+pub struct SongFile {
     /// `None` is the standard input.
     pub path: Option<PathBuf>,
     /// Where it lies below the folder that was named: kept in the output.
     pub folder: PathBuf,
 }
 
-impl Song {
+impl SongFile {
     /// For messages.
     pub fn name(&self) -> String {
         self.path.as_ref().map_or_else(|| "standard input".into(), |path| path.display().to_string())
@@ -47,12 +47,12 @@ impl Song {
 }
 
 /// The songs that are meant by `inputs`; `out` is left out of folders, so that stems are not separated again.
-pub fn find_songs(inputs: &[PathBuf], out: &Path) -> Result<Vec<Song>> {
+pub fn find_songs(inputs: &[PathBuf], out: &Path) -> Result<Vec<SongFile>> {
     let out = out.canonicalize().ok();
     let mut songs = Vec::new();
     for input in inputs {
         if input.as_os_str() == "-" {
-            songs.push(Song { path: None, folder: PathBuf::new() });
+            songs.push(SongFile { path: None, folder: PathBuf::new() });
         } else if input.is_dir() {
             let num_before = songs.len();
             add_folder(input, input, out.as_deref(), &mut songs)?;
@@ -63,7 +63,7 @@ pub fn find_songs(inputs: &[PathBuf], out: &Path) -> Result<Vec<Song>> {
             if input.file_name().is_none() {
                 bail!("{}: expected an audio file", input.display());
             }
-            songs.push(Song { path: Some(input.clone()), folder: PathBuf::new() });
+            songs.push(SongFile { path: Some(input.clone()), folder: PathBuf::new() });
         }
     }
     if songs.iter().filter(|song| song.path.is_none()).count() > 1 {
@@ -72,7 +72,7 @@ pub fn find_songs(inputs: &[PathBuf], out: &Path) -> Result<Vec<Song>> {
     Ok(songs)
 }
 
-fn add_folder(root: &Path, dir: &Path, out: Option<&Path>, songs: &mut Vec<Song>) -> Result<()> {
+fn add_folder(root: &Path, dir: &Path, out: Option<&Path>, songs: &mut Vec<SongFile>) -> Result<()> {
     let read_error = |error| anyhow!("{}: could not read the folder: {error}", dir.display());
     let mut paths = Vec::new();
     let entries = match std::fs::read_dir(dir) {
@@ -104,7 +104,7 @@ fn add_folder(root: &Path, dir: &Path, out: Option<&Path>, songs: &mut Vec<Song>
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         if extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str())) {
             let folder = dir.strip_prefix(root).unwrap_or(Path::new("")).to_path_buf();
-            songs.push(Song { path: Some(path), folder });
+            songs.push(SongFile { path: Some(path), folder });
         }
     }
     Ok(())

@@ -118,6 +118,10 @@ fn imported_checkpoints_separate_and_judge_a_song() {
     let outcome = workplace.unbraid(&["models", "import", "checkpoints", "--out", "mine"]);
     assert!(outcome.is_success, "{}", outcome.stderr);
     assert!(outcome.stdout.contains("for files only"), "{}", outcome.stdout);
+    let outcome = workplace.unbraid(&["models", "import", "checkpoints", "--out", "mine", "--replace", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(object["stems"], serde_json::json!(["vocals", "accompaniment"]), "{object}");
+    assert_eq!(object["dir"], "mine/checkpoints", "{object}");
     let outcome = workplace.unbraid(&["models", "show", "mine/checkpoints"]);
     for part in ["vocals, accompaniment", "for files only", "4096 samples, hops of 1024, 512 at a time"] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);

@@ -214,3 +214,12 @@ fn help_teaches() {
         assert!(workplace.unbraid(&[command, "--help"]).stdout.contains("--model"));
     }
 }
+
+#[test]
+fn the_help_names_the_default_model() {
+    let place = Workplace::new(MASKS);
+    for command in ["separate", "eval"] {
+        let help = place.unbraid(&[command, "--help"]).stdout;
+        assert!(help.contains(&format!("[default: {}]", base::DEFAULT_MODEL)), "{command}: {help}");
+    }
+}

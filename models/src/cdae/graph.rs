@@ -23,7 +23,7 @@ use super::{
     kernels::{Kernels, WindowOrder},
 };
 use crate::{
-    State,
+    StateSpec,
     onnx::{Attr, GraphBuilder, Value},
 };
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ struct StreamGraph<'a> {
     graph: &'a mut GraphBuilder,
     network: &'a Cdae,
     num_coefs: usize,
-    states: Vec<State>,
+    states: Vec<StateSpec>,
 }
 
 impl StreamGraph<'_> {
@@ -81,7 +81,7 @@ impl StreamGraph<'_> {
     /// A memory of the past: the value as it was left by the slice before.
     fn state(&mut self, name: &str, shape: &[usize]) -> Value {
         let (input, output) = (name.to_owned(), format!("{name}_next"));
-        self.states.push(State { input, output, shape: shape.to_vec() });
+        self.states.push(StateSpec { input, output, shape: shape.to_vec() });
         self.graph.input(name, &as_i64(shape))
     }
 

@@ -13,7 +13,7 @@ mod grouping;
 mod kernels;
 
 use crate::{
-    State,
+    StateSpec,
     onnx::{GraphBuilder, Value},
 };
 use slicqt::Bucket;
@@ -118,7 +118,7 @@ pub struct CdaeGraph {
     /// `[stem][channel][coef]`
     pub masks: Value,
     /// Memory of the past, inputs and outputs of the graph.
-    pub states: Vec<State>,
+    pub states: Vec<StateSpec>,
     /// What states become when the music ends, by input ([`Manifest::at_end`](crate::Manifest::at_end)).
     pub at_end: BTreeMap<String, Vec<f32>>,
 }

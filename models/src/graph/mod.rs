@@ -168,6 +168,10 @@ fn check_op(name: &[u8]) -> Result<(), GraphRefusal> {
     match name {
         // Its number of rounds can be anything, also without end, and the worker would never come back.
         b"Loop" => refuse("operations that end (unroll the loop when exporting)", "a Loop"),
+        // Texts lie outside of the memory that is bounded, and two of them joined are twice as long.
+        b"StringConcat" | b"StringSplit" | b"StringNormalizer" | b"RegexFullMatch" | b"TfIdfVectorizer" => {
+            refuse("operations on numbers", format!("a {}", String::from_utf8_lossy(name)))
+        }
         _ => Ok(()),
     }
 }

@@ -11,7 +11,8 @@ use super::{
     unet_graph::{self, BlockShape},
 };
 use crate::{
-    Channel, FORMAT, Graph, Input, InputKind, Manifest, Offline, Output, OutputKind, Training, Transform, sha256_file,
+    Channel, FORMAT, GraphSpec, Input, InputKind, Manifest, Offline, Output, OutputKind, Training, TransformSpec,
+    sha256_file,
 };
 use slicqt::{Design, Plan};
 use std::{
@@ -179,8 +180,8 @@ impl Checkpoints {
             sample_rate_hz: SAMPLE_RATE_HZ,
             hop_len: plan.hop_len(),
             look_ahead_slices: 0,
-            transform: Transform::new(design, plan),
-            graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
+            transform: TransformSpec::new(design, plan),
+            graph: GraphSpec { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
             input: Input {
                 kind: InputKind::Magnitude,
                 name: "magnitudes".to_owned(),

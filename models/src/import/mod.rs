@@ -22,8 +22,8 @@ pub use error::ImportError;
 pub use published::{PUBLISHED, Published};
 
 use crate::{
-    Channel, FORMAT, Graph, Input, InputKind, Manifest, Model, Offline, Output, OutputKind, Training, Transform,
-    sha256_file,
+    Channel, FORMAT, GraphSpec, Input, InputKind, Manifest, Model, Offline, Output, OutputKind, Training,
+    TransformSpec, sha256_file,
 };
 use card::{Card, Source};
 use checkpoints::Checkpoints;
@@ -173,8 +173,8 @@ fn manifest(
         sample_rate_hz: settings.design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
         look_ahead_slices: network.cdae.form.look_ahead_slices(),
-        transform: Transform::new(&settings.design, plan),
-        graph: Graph { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
+        transform: TransformSpec::new(&settings.design, plan),
+        graph: GraphSpec { file: "model.onnx".to_owned(), sha256: sha256_file(graph)?.0 },
         input: Input {
             kind: InputKind::Magnitude,
             name: "magnitudes".to_owned(),

@@ -6,7 +6,7 @@ use super::{
     tensors::{Reader, Tensors},
 };
 use crate::{
-    State,
+    StateSpec,
     cdae::{BucketStacks, Cdae, CdaeGraph, Form, Stack, TAPS, kernel_bins},
     onnx::GraphBuilder,
 };
@@ -30,7 +30,7 @@ pub(crate) struct Xumx {
 
 /// What the manifest must know of the graph.
 pub(crate) struct GraphFacts {
-    pub states: Vec<State>,
+    pub states: Vec<StateSpec>,
     pub at_end: BTreeMap<String, Vec<f32>>,
     pub num_nodes: usize,
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Parser;
 use nice_plug::params::Param;
-use player::{device, installation, interruption, player::Player, timeline::clock, window};
+use player::{device, installation, player::Player, timeline::clock, window};
 use std::{
     io::{self, IsTerminal, Write},
     ops::Range,
@@ -66,8 +66,27 @@ fn parse_range(text: &str) -> Result<Range<f64>, String> {
     range.filter(is_range).ok_or_else(|| format!("expected two times in seconds, as in 12.5-20, got '{text}'"))
 }
 
+/// Ctrl-C, SIGTERM and SIGHUP leave a note, so that an export takes its unfinished file away; the second one ends the
+/// program.
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// As shells have it.
+const INTERRUPTED_STATUS: u8 = 130;
+
+fn is_interrupted() -> bool {
+    IS_INTERRUPTED.load(Ordering::Relaxed)
+}
+
 fn main() -> ExitCode {
+    let handler = || {
+        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED_STATUS.into());
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("warning: cannot listen for Ctrl-C: {error}");
+    }
     match run(&Args::parse()) {
+        _ if is_interrupted() => INTERRUPTED_STATUS.into(),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -101,16 +120,11 @@ fn run(args: &Args) -> Result<()> {
     if args.statistics {
         tell_seeks(player.clone(), is_over.clone())?;
     }
-    let interrupted = player.clone();
-    interruption::notice(move || {
-        // A file that is half written removes itself first. The window has no other end of its own.
-        interrupted.stop_export();
-        std::process::exit(130);
-    })?;
     let result = if args.no_window {
         player.transport.set_playing(true);
         tell_time(&player, args.duration)
     } else {
+        end_window_when_interrupted(player.clone())?;
         let title = format!("{} - Unbraid", path.file_name().unwrap_or_default().to_string_lossy());
         let shown = window::Shown {
             params: player.params.clone(),
@@ -138,12 +152,11 @@ fn switch_stems(params: &UnbraidParams, args: &Args) {
 
 fn export(player: &Player, to: &std::path::Path) -> Result<()> {
     let is_terminal = io::stderr().is_terminal();
-    interruption::notice(|| {})?;
     let mut go_on = |done: f64| {
         if is_terminal {
             eprint!("\r{:3.0} %", 100.0 * done);
         }
-        !interruption::is_interrupted()
+        !is_interrupted()
     };
     player.export_now(to, &player.params.mix_controls(), &mut go_on)?;
     if is_terminal {
@@ -153,12 +166,30 @@ fn export(player: &Player, to: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
+/// The window has the main thread to itself.
+fn end_window_when_interrupted(player: Arc<Player>) -> Result<()> {
+    thread::Builder::new().spawn(move || {
+        while !is_interrupted() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        player.stop_export();
+        while player.is_exporting() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        std::process::exit(INTERRUPTED_STATUS.into());
+    })?;
+    Ok(())
+}
+
 /// Until the song is over, or the time.
 fn tell_time(player: &Player, duration_s: Option<f64>) -> Result<()> {
     let (start, rate_hz) = (Instant::now(), f64::from(player.song.sample_rate_hz()));
     let is_terminal = io::stderr().is_terminal();
     let mut told = None;
-    while player.transport.is_playing() && duration_s.is_none_or(|end| start.elapsed().as_secs_f64() < end) {
+    while !is_interrupted()
+        && player.transport.is_playing()
+        && duration_s.is_none_or(|end| start.elapsed().as_secs_f64() < end)
+    {
         let time = |position: i64| clock(position as f64 / rate_hz);
         if is_terminal {
             eprint!("\r{} / {} ", time(player.transport.position()), time(player.song.likely_len()));

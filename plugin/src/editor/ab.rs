@@ -8,7 +8,7 @@ use nice_plug::params::{BoolParam, FloatParam, Param};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
     is_b: bool,
-    /// `[control]`, normalised. None: as the one that is heard.
+    /// `[control]`, normalized. None: as the one that is heard.
     waiting: Option<Vec<f32>>,
 }
 

@@ -28,7 +28,7 @@ use unbraid_plugin::{
 pub enum Heard {
     /// It begins.
     Begin(String),
-    /// A normalised value.
+    /// A normalized value.
     Set(String, f32),
     /// It ends.
     End(String),

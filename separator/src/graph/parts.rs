@@ -63,7 +63,7 @@ impl GraphParts {
         let mut parts = Vec::new();
         for part in split.parts() {
             let shape_of = |name: &str| Some(shapes[*values.get(name)?].iter().map(|&len| len as i64).collect());
-            let session = open_session(&graph.environment, &split.model(part, &shape_of));
+            let session = open_session(&graph.environment, &split.model(part, &shape_of), 1);
             let session = session.map_err(|error| graph_error(model, error))?;
             let is_state = |name: &String| states.iter().any(|(input, output)| input == name || output == name);
             for name in part.outputs.iter().filter(|name| !is_state(name) && **name != m.output.name) {
@@ -77,7 +77,7 @@ impl GraphParts {
             let (inputs, outputs) = (of_values(&part.inputs), of_values(&part.outputs));
             let states: Vec<usize> =
                 (0..m.states.len()).filter(|&s| part.outputs.contains(&m.states[s].output)).collect();
-            let with_states = |values: &[String], name: fn(&models::State) -> &String| {
+            let with_states = |values: &[String], name: fn(&models::StateSpec) -> &String| {
                 let states = states.iter().map(|&s| name(&m.states[s]));
                 Names::new(values.iter().chain(states).map(String::as_str))
                     .map_err(|name| model.field_error("states", "names without NUL characters", format!("{name:?}")))

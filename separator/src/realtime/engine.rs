@@ -3,10 +3,11 @@
 use super::{
     audio_side::{Arrival, AudioSide, LaneRings},
     clock::now_ns,
+    config::{EngineConfig, EngineStatus, RuntimeSource},
     lane::AudioLane,
     library,
-    pool::{EndWorker, Pool, internal_error},
-    shared::{Activity, EngineState, LOADING, LaneShared, RUNNING},
+    pool::{Pool, internal_error},
+    shared::{Activity, LOADING, LaneShared, RUNNING},
     stem_map::stem_map,
     worker_lane::{WorkerEnds, WorkerLane},
 };
@@ -19,78 +20,29 @@ use models::Model;
 use rtrb::{Consumer, Producer};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread,
-    time::Duration,
 };
 
 /// A job that is so much too late is overdue.
 const OVERDUE_NS: i64 = 3_000_000_000;
 
-/// What the host says before it activates a plugin.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EngineConfig {
-    /// The host's sample rate.
-    pub sample_rate_hz: f64,
-    /// The longest block that the host will ask for; longer ones work, but may come late.
-    pub max_block_len: usize,
-}
-
-/// Where ONNX Runtime comes from. Opening it takes a while: given as a path, that happens beside the host's threads.
-#[derive(Clone)]
-pub enum RuntimeSource {
-    /// It is loaded.
-    Loaded(Arc<Runtime>),
-    /// To be loaded from this library.
-    Path(PathBuf),
-}
-
-impl From<Arc<Runtime>> for RuntimeSource {
-    fn from(runtime: Arc<Runtime>) -> Self {
-        RuntimeSource::Loaded(runtime)
-    }
-}
-
-impl From<PathBuf> for RuntimeSource {
-    fn from(path: PathBuf) -> Self {
-        RuntimeSource::Path(path)
-    }
-}
-
-/// How the separation is doing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EngineStatus {
-    /// Of the model that was chosen last.
-    pub state: EngineState,
-    /// Of the model for offline renders; None if it is the same. Should it fail, the one that plays does its work.
-    pub bouncing: Option<EngineState>,
-    /// Hops whose stems did not come in time and were replaced by the mix, since the engine was started.
-    pub late_hops: u64,
-    /// Time that the worker needs over the time that it has, averaged over the last ten hops or so: 1 is too much.
-    pub load: f32,
-    /// A job should have been done seconds ago. It ends when the job ends.
-    pub is_overdue: bool,
-    /// Worker threads of the process that something has ended, and that were replaced.
-    pub num_replaced_workers: u64,
-}
-
 /// Owns the lanes of one instance. Dropping it takes milliseconds, whatever goes on: a model that is still being
 /// opened, or a job that is being computed, is finished and freed by its own thread.
 pub struct Engine {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     plan: LatencyPlan,
     activity: Arc<Activity>,
-    control: Arc<Mutex<Control>>,
+    pub(super) control: Arc<Mutex<Control>>,
 }
 
-struct Control {
+pub(super) struct Control {
     /// New lanes on their way to the audio thread.
     to_audio: Producer<Arrival>,
     /// Old ones on their way back.
     from_audio: Consumer<Box<AudioLane>>,
     /// The lane that is heard, or was put there last.
-    heard: Arc<LaneShared>,
+    pub(super) heard: Arc<LaneShared>,
     /// The lane that is being loaded, or has failed to.
     chosen: Arc<LaneShared>,
     /// The lane for offline renders.
@@ -335,24 +287,6 @@ impl Engine {
     pub fn is_at_rest(&self) -> bool {
         !self.activity.is_playing() && lock(&self.control).chosen.state() != LOADING
     }
-
-    /// Test hook: a thread of the pool ends.
-    #[doc(hidden)]
-    pub fn end_worker(&self, which: EndWorker) {
-        self.pool.end_worker(which);
-    }
-
-    /// Test hook: the next job panics.
-    #[doc(hidden)]
-    pub fn kill_worker(&self) {
-        lock(&self.control).heard.kill.store(true, Ordering::Release);
-    }
-
-    /// Test hook: every job takes so much longer.
-    #[doc(hidden)]
-    pub fn delay_jobs(&self, delay: Duration) {
-        lock(&self.control).heard.job_delay_us.store(delay.as_micros() as u64, Ordering::Release);
-    }
 }
 
 impl Control {
@@ -401,6 +335,6 @@ fn check_is_live(model: &Model) -> Result<(), SeparatorError> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,7 @@
 mod audio_side;
 mod clock;
 mod collector;
+mod config;
 mod delay_line;
 mod dispatcher;
 mod engine;
@@ -27,15 +28,18 @@ mod pace;
 mod pool;
 mod shared;
 mod stem_map;
+#[cfg(any(test, feature = "testing"))]
+mod test_hooks;
 mod worker_lane;
 mod workers;
 
 pub use audio_side::{AudioSide, BlockStatus};
-pub use engine::{Engine, EngineConfig, EngineStatus, RuntimeSource};
-#[doc(hidden)]
-pub use pool::EndWorker;
+pub use config::{EngineConfig, EngineStatus, RuntimeSource};
+pub use engine::Engine;
 pub use shared::EngineState;
 pub use stem_map::stem_map;
+#[cfg(any(test, feature = "testing"))]
+pub use test_hooks::EndWorker;
 
 /// The stems of [`AudioSide::process_into`], in this order, whatever the order of the model.
 pub use base::STEMS;

@@ -20,7 +20,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -45,23 +45,13 @@ struct Shared {
     #[expect(clippy::vec_box, reason = "they go in and out with every job, by pointer")]
     lanes: Mutex<Vec<Box<WorkerLane>>>,
     workers: Mutex<Vec<Worker>>,
+    /// As many as there are meant to be.
+    num_workers: usize,
     doorbell: Arc<Doorbell>,
     num_replaced: AtomicU64,
     stop: AtomicBool,
-    /// Test hook: what [`EndWorker`] says, plus one.
-    end_worker: AtomicU8,
-}
-
-/// Test hook: which worker's thread ends next, outside of any job.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndWorker {
-    /// The lookout panics.
-    LookoutPanics,
-    /// The lookout's thread is gone, without a word to anybody.
-    LookoutVanishes,
-    /// The next that has taken a job is gone.
-    ComputingVanishes,
+    #[cfg(any(test, feature = "testing"))]
+    hooks: super::test_hooks::PoolHooks,
 }
 
 enum Found {
@@ -90,10 +80,12 @@ impl Pool {
         let shared = Arc::new(Shared {
             lanes: Mutex::default(),
             workers: Mutex::default(),
+            num_workers,
             doorbell: Arc::new(Doorbell::new()),
             num_replaced: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            end_worker: AtomicU8::new(0),
+            #[cfg(any(test, feature = "testing"))]
+            hooks: Default::default(),
         });
         let pool = Pool { shared };
         // Locked, so that none looks for itself on a list that it is not on yet.
@@ -121,6 +113,11 @@ impl Pool {
         &self.shared.doorbell
     }
 
+    #[cfg(any(test, feature = "testing"))]
+    pub fn hooks(&self) -> &super::test_hooks::PoolHooks {
+        &self.shared.hooks
+    }
+
     /// Puts new threads in the place of those that have ended. False if no worker is left.
     pub fn mend(&self) -> bool {
         self.shared.mend(&mut lock(&self.shared.workers))
@@ -129,12 +126,6 @@ impl Pool {
     /// How many threads have ended and were replaced.
     pub fn num_replaced(&self) -> u64 {
         self.shared.num_replaced.load(Ordering::Relaxed)
-    }
-
-    /// Test hook.
-    pub fn end_worker(&self, which: EndWorker) {
-        self.shared.end_worker.store(which as u8 + 1, Ordering::Release);
-        self.shared.doorbell.ring();
     }
 }
 
@@ -163,25 +154,35 @@ impl Drop for Pool {
 impl Shared {
     fn start_worker(self: &Arc<Self>, worker_idx: usize) -> std::io::Result<Worker> {
         let shared = self.clone();
-        // One core is left to threads of ordinary priority, however many jobs there are.
-        let is_raised = worker_idx + 1 < num_workers().max(2);
         Worker::start(&self.doorbell, move |life| {
             life.begin();
-            if is_raised {
+            if shared.is_raised(worker_idx) {
                 raise_priority();
             }
             shared.work(worker_idx);
         })
     }
 
+    /// One core is left to threads of ordinary priority, however many jobs there are.
+    fn is_raised(&self, worker_idx: usize) -> bool {
+        worker_idx + 1 < self.num_workers.max(2)
+    }
+
     /// A worker's life.
     fn work(self: &Arc<Self>, worker_idx: usize) {
+        let mut has_brought_lane_back = false;
         while !self.stop.load(Ordering::Acquire) {
             if !self.take_lookout(worker_idx) {
+                if std::mem::take(&mut has_brought_lane_back) {
+                    // It may have to be looked after sooner than without this lane.
+                    self.doorbell.ring();
+                }
                 thread::park();
                 continue;
             }
-            self.obey_test_hooks(false);
+            has_brought_lane_back = false;
+            #[cfg(any(test, feature = "testing"))]
+            self.hooks.obey(false);
             match self.find_job() {
                 Found::Job(lane) => {
                     let Some(_busy) = library::Busy::begin() else { return };
@@ -191,11 +192,11 @@ impl Shared {
                         continue;
                     }
                     self.hand_over_lookout(worker_idx, lane.shared());
-                    self.obey_test_hooks(true);
+                    #[cfg(any(test, feature = "testing"))]
+                    self.hooks.obey(true);
                     if let Some(lane) = run_job(lane) {
                         lock(&self.lanes).push(lane);
-                        // It may have to be looked after sooner than without this lane.
-                        self.ring_for_others(worker_idx);
+                        has_brought_lane_back = true;
                     }
                 }
                 Found::LookAgain(after) => thread::park_timeout(after),
@@ -204,7 +205,8 @@ impl Shared {
         }
     }
 
-    /// Takes the lookout if nobody has it.
+    /// Takes the lookout if nobody has it, or from a worker of ordinary priority if this one is raised: that one goes back
+    /// to sleep when it has looked once more.
     fn take_lookout(self: &Arc<Self>, worker_idx: usize) -> bool {
         let mut workers = lock(&self.workers);
         let other = workers.iter().enumerate().find(|(idx, other)| *idx != worker_idx && other.is_lookout());
@@ -213,8 +215,12 @@ impl Shared {
                 self.mend(&mut workers);
                 false
             }
-            other => other.is_some(),
+            Some((other_idx, _)) => !self.is_raised(worker_idx) || self.is_raised(other_idx),
+            None => false,
         };
+        if !is_taken {
+            workers.iter_mut().filter(|other| other.is_lookout()).for_each(|other| other.task = Task::Sleeping);
+        }
         // None when the pool ends.
         let Some(worker) = workers.get_mut(worker_idx) else { return false };
         worker.task = if is_taken { Task::Sleeping } else { Task::Lookout };
@@ -235,13 +241,6 @@ impl Shared {
         // After it says that it computes: who adds a lane looks at that then.
         if !lock(&self.lanes).is_empty() {
             wake_if_nobody_looks(&workers);
-        }
-    }
-
-    fn ring_for_others(&self, worker_idx: usize) {
-        let is_own = lock(&self.workers).get(worker_idx).is_some_and(|own| self.doorbell.is_for(own.thread_idx));
-        if !is_own {
-            self.doorbell.ring();
         }
     }
 
@@ -282,20 +281,6 @@ impl Shared {
         drop(lanes);
         drop(over);
         found
-    }
-
-    fn obey_test_hooks(&self, is_computing: bool) {
-        let told = self.end_worker.load(Ordering::Relaxed);
-        let is_meant = told != 0 && is_computing == (told == EndWorker::ComputingVanishes as u8 + 1);
-        if !is_meant || self.end_worker.compare_exchange(told, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return;
-        }
-        #[cfg(target_os = "linux")]
-        if told != EndWorker::LookoutPanics as u8 + 1 {
-            // SAFETY: ends this thread; what it owns is leaked, as by whoever ends threads from outside.
-            unsafe { libc::syscall(libc::SYS_exit, 0) };
-        }
-        panic!("a worker ended by a test");
     }
 }
 

@@ -91,10 +91,8 @@ pub(crate) struct LaneShared {
     pub spectra: OnceLock<Arc<SpectrumFeed>>,
     /// Nobody will take its stems any more.
     pub stop: AtomicBool,
-    /// Test hook: the next job panics.
-    pub kill: AtomicBool,
-    /// Test hook: microseconds that every job takes longer.
-    pub job_delay_us: AtomicU64,
+    #[cfg(any(test, feature = "testing"))]
+    pub hooks: super::test_hooks::LaneHooks,
 }
 
 impl LaneShared {
@@ -113,8 +111,8 @@ impl LaneShared {
             activity,
             spectra: OnceLock::new(),
             stop: AtomicBool::new(false),
-            kill: AtomicBool::new(false),
-            job_delay_us: AtomicU64::new(0),
+            #[cfg(any(test, feature = "testing"))]
+            hooks: Default::default(),
         }
     }
 

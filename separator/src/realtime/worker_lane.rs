@@ -10,7 +10,6 @@ use crate::{SeparatorError, Stereo, stream::Stream};
 use rtrb::{Consumer, Producer};
 use std::{
     sync::{Arc, atomic::Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -106,7 +105,8 @@ impl WorkerLane {
         self.last_job_ns = now_ns();
         let shared = self.ends.shared.clone();
         shared.job_due_ns.store(job.due_ns, Ordering::Relaxed);
-        obey_test_hooks(&shared);
+        #[cfg(any(test, feature = "testing"))]
+        shared.hooks.obey();
         job.has_stems = false;
         if shared.is_wanted(job.epoch, self.stream.schedule().stems_end(job.idx)) {
             if !self.publishes_spectra
@@ -166,15 +166,5 @@ impl WorkerLane {
         let average = f32::from_bits(self.ends.shared.load.load(Ordering::Relaxed));
         let average = average + 0.1 * (load as f32 - average);
         self.ends.shared.load.store(average.to_bits(), Ordering::Relaxed);
-    }
-}
-
-fn obey_test_hooks(shared: &LaneShared) {
-    if shared.kill.load(Ordering::Acquire) {
-        panic!("killed by a test");
-    }
-    let delay_us = shared.job_delay_us.load(Ordering::Acquire);
-    if delay_us > 0 {
-        thread::sleep(Duration::from_micros(delay_us));
     }
 }

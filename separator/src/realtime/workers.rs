@@ -126,11 +126,6 @@ impl Doorbell {
         }
     }
 
-    /// Whether it rings for this thread.
-    pub(super) fn is_for(&self, thread_idx: usize) -> bool {
-        self.lookout.load(Ordering::SeqCst) == thread_idx
-    }
-
     /// From now on it rings for this thread.
     pub(super) fn set_lookout(&self, thread_idx: usize) {
         self.lookout.store(thread_idx, Ordering::SeqCst);

@@ -13,7 +13,7 @@ const MAX_EXPONENT_LOG2: f32 = 2.0;
 /// is, and so does everything where one stem has all.
 ///
 /// What moves is a part of the mix, so it has the mix's phase; the rest keeps that of the estimate. For real masks that
-/// sum to one this is the mask to the power of p, normalised. Coefficients and complex masks go the same way.
+/// sum to one this is the mask to the power of p, normalized. Coefficients and complex masks go the same way.
 pub(crate) struct Sensitivity {
     /// `[hop][stem]`, -1..=1: the newest hop, and those before it as far back as slices are answered.
     hops: VecDeque<Vec<f32>>,

@@ -1,5 +1,5 @@
 //! The multichannel Wiener filter after the masks, for models that are for files: one step of expectation and
-//! maximisation per bucket, over windows of frames (Nugraha, Liutkus, Vincent, "Multichannel audio source separation
+//! maximization per bucket, over windows of frames (Nugraha, Liutkus, Vincent, "Multichannel audio source separation
 //! with deep neural networks", 2016; with the constants of the published models).
 //!
 //! With masks `m_j`, the mix `c` (a vector of two channels) and `y_j = m_j c`, everything divided by

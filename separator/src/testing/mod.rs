@@ -15,8 +15,8 @@ pub use allocations::{CountingAllocator, num_allocator_calls};
 
 use crate::{Runtime, find_runtime};
 use models::{
-    Channel, FORMAT, Graph, Input, InputKind, Manifest, Model, ModelError, Offline, Output, OutputKind, State,
-    Training, Transform, onnx::GraphBuilder, sha256_file,
+    Channel, FORMAT, GraphSpec, Input, InputKind, Manifest, Model, ModelError, Offline, Output, OutputKind, StateSpec,
+    Training, TransformSpec, onnx::GraphBuilder, sha256_file,
 };
 use slicqt::{Design, Plan, Timing};
 use std::{
@@ -142,8 +142,8 @@ impl TestModel {
             sample_rate_hz: self.design.sample_rate_hz() as u32,
             hop_len: plan.hop_len(),
             look_ahead_slices: self.look_ahead_slices,
-            transform: Transform { timing: self.timing, ..Transform::new(&self.design, plan) },
-            graph: Graph { file: "model.onnx".into(), sha256: String::new() },
+            transform: TransformSpec { timing: self.timing, ..TransformSpec::new(&self.design, plan) },
+            graph: GraphSpec { file: "model.onnx".into(), sha256: String::new() },
             input: Input {
                 kind: self.input_kind,
                 name: "magnitudes".into(),
@@ -167,8 +167,8 @@ impl TestModel {
         self.input_kind.num_planes() * self.channels.len()
     }
 
-    fn states(&self, num_coefs: usize) -> Vec<State> {
-        let state = |name: &str, shape: &[usize]| State {
+    fn states(&self, num_coefs: usize) -> Vec<StateSpec> {
+        let state = |name: &str, shape: &[usize]| StateSpec {
             input: name.to_owned(),
             output: format!("{name}_next"),
             shape: shape.to_vec(),

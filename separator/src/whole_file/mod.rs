@@ -71,7 +71,8 @@ impl FileSeparator {
     }
 
     /// The same on `num_threads` threads of its own, with the same bits. Stems come later, by a few times 8192 samples for
-    /// each thread. Models that are for files only ([`models::Offline`]) compute on the calling thread nevertheless.
+    /// each thread. Models that are for files only ([`models::Offline`]) have other threads:
+    /// [`Runtime::set_file_threads`](crate::Runtime::set_file_threads).
     ///
     /// # Errors
     /// [`SeparatorError`] as [`Graph::open`](crate::Graph::open): the graph is opened once more, in parts.

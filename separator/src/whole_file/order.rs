@@ -10,7 +10,10 @@ use std::{
 /// Queues of batches, and whose turn it is at every stage.
 pub(super) struct Order {
     inner: Mutex<Inner>,
-    changed: Condvar,
+    /// For the threads: a batch to do, or another turn.
+    may_go_on: Condvar,
+    /// For the caller, who would be woken at every turn otherwise.
+    has_done: Condvar,
 }
 
 struct Inner {
@@ -55,20 +58,16 @@ impl Order {
             num_resets: 0,
             end: End::NotYet,
         };
-        Order { inner: Mutex::new(inner), changed: Condvar::new() }
+        Order { inner: Mutex::new(inner), may_go_on: Condvar::new(), has_done: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&'a self, inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
-        self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub fn give(&self, batch: Batch) {
         self.lock().todo.push_back(batch);
-        self.changed.notify_all();
+        self.may_go_on.notify_all();
     }
 
     /// The next batch to be computed; None when threads should stop.
@@ -81,7 +80,7 @@ impl Order {
             if let Some(batch) = inner.todo.pop_front() {
                 return Some(batch);
             }
-            inner = self.wait(inner);
+            inner = wait(&self.may_go_on, inner);
         }
     }
 
@@ -100,7 +99,7 @@ impl Order {
             if !can_wait {
                 return Ok(None);
             }
-            inner = self.wait(inner);
+            inner = wait(&self.has_done, inner);
         }
     }
 
@@ -121,7 +120,7 @@ impl Order {
             if inner.turns[stage] == batch_idx {
                 return Ok(());
             }
-            inner = self.wait(inner);
+            inner = wait(&self.may_go_on, inner);
         }
     }
 
@@ -134,7 +133,7 @@ impl Order {
         }
         inner.turns[stage] += 1;
         drop(inner);
-        self.changed.notify_all();
+        self.may_go_on.notify_all();
         Ok(())
     }
 
@@ -145,7 +144,7 @@ impl Order {
         inner.turns[stages].fill(batch_idx);
         let num_resets = inner.num_resets;
         drop(inner);
-        self.changed.notify_all();
+        self.may_go_on.notify_all();
         num_resets
     }
 
@@ -155,7 +154,8 @@ impl Order {
         *inner.turns.last_mut().expect("stages") += 1;
         inner.done.push_back(batch);
         drop(inner);
-        self.changed.notify_all();
+        self.may_go_on.notify_all();
+        self.has_done.notify_all();
     }
 
     pub fn fail(&self, error: SeparatorError) {
@@ -177,6 +177,11 @@ impl Order {
             inner.end = end;
         }
         drop(inner);
-        self.changed.notify_all();
+        self.may_go_on.notify_all();
+        self.has_done.notify_all();
     }
+}
+
+fn wait<'a>(condvar: &Condvar, inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+    condvar.wait(inner).unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,6 @@ use crate::raw_song::{DRUMS, SAMPLE_RATE_HZ};
 use crate::vocals::{major_tonic_of, pitch_classes};
 use anyhow::{Context, Result, bail, ensure};
 use midly::{MetaMessage, MidiMessage, Smf, Timing, TrackEventKind};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What happens on a channel.
@@ -151,7 +150,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<MidiSong> {
     let pitched = notes.iter().filter(|note| note.channel != PERCUSSION && note.stem() != DRUMS);
     let major_tonic = major_tonic_of(&pitch_classes(pitched.map(|note| &note.note)));
     let beats_per_minute = clock.mean_beats_per_minute();
-    let sha256 = hex::encode(Sha256::digest(bytes));
+    let sha256 = base::sha256_bytes(bytes);
     Ok(MidiSong { path: path.into(), sha256, events, notes, beats_per_minute, time_signature, duration_s, major_tonic })
 }
 

@@ -5,9 +5,8 @@ use crate::raw_song::SAMPLE_RATE_HZ;
 use crate::tone::{Stereo, silence};
 use anyhow::{Context, Result, bail};
 use rustysynth::{SoundFont, SoundFontError, Synthesizer, SynthesizerSettings};
-use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +34,7 @@ impl Bank {
     /// It cannot be read, is damaged, or is an sf3 file, whose samples are compressed.
     pub fn open(path: &Path) -> Result<Bank> {
         let file = File::open(path).with_context(|| format!("SoundFont {}: could not open it", path.display()))?;
-        let mut reader = Digesting { inner: BufReader::with_capacity(1 << 20, file), digest: Sha256::new() };
+        let mut reader = BufReader::with_capacity(1 << 20, file);
         let sounds = match SoundFont::new(&mut reader) {
             Ok(sounds) => sounds,
             Err(SoundFontError::UnsupportedSampleFormat) => bail!(
@@ -47,8 +46,9 @@ impl Bank {
                 return Err(error).with_context(|| format!("SoundFont {}: expected a sound sf2 file", path.display()));
             }
         };
-        std::io::copy(&mut reader, &mut std::io::sink())?;
-        Ok(Bank { path: path.into(), sha256: hex::encode(reader.digest.finalize()), sounds: Arc::new(sounds) })
+        let hash =
+            base::sha256_file(path).with_context(|| format!("SoundFont {}: could not read it", path.display()))?;
+        Ok(Bank { path: path.into(), sha256: hash.sha256, sounds: Arc::new(sounds) })
     }
 
     /// Kits of percussion that it has (presets of bank 128), as program numbers.
@@ -105,18 +105,4 @@ pub fn find_installed() -> Vec<PathBuf> {
     paths.sort();
     paths.dedup();
     paths
-}
-
-/// Passes on what it reads, and takes its digest.
-struct Digesting<R> {
-    inner: R,
-    digest: Sha256,
-}
-
-impl<R: Read> Read for Digesting<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let len = self.inner.read(buffer)?;
-        self.digest.update(&buffer[..len]);
-        Ok(len)
-    }
 }

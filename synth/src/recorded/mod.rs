@@ -21,7 +21,6 @@ use crate::seed;
 use anyhow::{Context, Result, ensure};
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,16 +64,15 @@ impl Library {
 
     /// Paths and sizes of all files, and the shares: another library makes other songs.
     pub fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        digest.update(format!("{} {}", self.recorded_share, self.groove_share));
+        let mut facts = format!("{} {}", self.recorded_share, self.groove_share);
         let hits = self.kits.iter().flat_map(KitFolder::files);
         let notes = self.basses.iter().flat_map(BassSet::files);
         let others = self.loops.iter().map(|l| l.path.as_path()).chain(self.grooves.iter().map(|g| g.path.as_path()));
         for path in hits.chain(notes).chain(others) {
             let len = fs::metadata(path).map_or(0, |metadata| metadata.len());
-            digest.update(format!("{} {len}\n", path.display()));
+            facts += &format!("{} {len}\n", path.display());
         }
-        digest.finalize().into()
+        base::sha256_digest(facts.as_bytes())
     }
 
     /// Draws who plays a song. Whether drums and bass are recorded is decided apart from each other.

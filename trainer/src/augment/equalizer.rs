@@ -1,4 +1,4 @@
-//! A random equaliser: what another microphone, room or mixing desk does to a stem.
+//! A random equalizer: what another microphone, room or mixing desk does to a stem.
 
 use crate::data::SAMPLE_RATE_HZ;
 use biquad::{Biquad, Coefficients, DirectForm2Transposed, ToHertz, Type};

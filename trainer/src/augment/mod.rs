@@ -54,10 +54,10 @@ pub struct Augmentation {
     /// How often a bass gets the course of plucked notes
     #[arg(long, default_value_t = 0.5, value_parser = share, value_name = "SHARE")]
     pub pluck: f64,
-    /// How often a stem goes through a random equaliser
+    /// How often a stem goes through a random equalizer
     #[arg(long, default_value_t = 0.9, value_parser = share, value_name = "SHARE")]
     pub equalizer: f64,
-    /// How often that equaliser is a strong one: a shelf below 50 to 150 Hz, up to four peaks, a shelf above 6 to 12 kHz, each
+    /// How often that equalizer is a strong one: a shelf below 50 to 150 Hz, up to four peaks, a shelf above 6 to 12 kHz, each
     /// of up to 9 dB
     #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
     #[serde(default)]
@@ -66,7 +66,7 @@ pub struct Augmentation {
     #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
     #[serde(default)]
     pub reverb: f64,
-    /// How often the whole mix goes through an equaliser of up to 6 dB, and all stems with it
+    /// How often the whole mix goes through an equalizer of up to 6 dB, and all stems with it
     #[arg(long, default_value_t = 0.0, value_parser = share, value_name = "SHARE")]
     #[serde(default)]
     pub mix_equalizer: f64,
@@ -339,19 +339,19 @@ mod tests {
     }
 
     #[test]
-    fn an_equalised_mix_is_the_sum_of_equalised_stems() {
+    fn an_equalized_mix_is_the_sum_of_equalized_stems() {
         let mut rng = StdRng::seed_from_u64(6);
         let stems: Vec<[Vec<f32>; 2]> = (0..4).map(|_| noise(&mut rng)).collect();
         let mix: [Vec<f32>; 2] =
             [0, 1].map(|channel| (0..20_000).map(|i| stems.iter().map(|stem| stem[channel][i]).sum()).collect());
         let on = Augmentation { mix_equalizer: 1.0, ..nothing() };
-        let (mut equalised, mut whole) = (stems.clone(), vec![mix]);
-        on.master(&mut equalised, &mut StdRng::seed_from_u64(7));
+        let (mut equalized, mut whole) = (stems.clone(), vec![mix]);
+        on.master(&mut equalized, &mut StdRng::seed_from_u64(7));
         on.master(&mut whole, &mut StdRng::seed_from_u64(7));
-        let sum = |i: usize| equalised.iter().map(|stem| stem[1][i]).sum::<f32>();
+        let sum = |i: usize| equalized.iter().map(|stem| stem[1][i]).sum::<f32>();
         let peak = whole[0][1].iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
         assert!((0..20_000).all(|i| (sum(i) - whole[0][1][i]).abs() < 1e-3 * peak), "up to what f32 filters round");
-        let change = |i: usize| (equalised[0][0][i] - stems[0][0][i]).abs();
+        let change = |i: usize| (equalized[0][0][i] - stems[0][0][i]).abs();
         assert!((0..20_000).map(change).fold(0.0, f32::max) > 1e-3, "it does something");
     }
 

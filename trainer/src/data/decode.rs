@@ -4,9 +4,9 @@
 use crate::data::stem::{Stem, quantize, scale_of};
 use anyhow::{Context, Result, bail};
 use std::collections::hash_map::DefaultHasher;
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -84,15 +84,10 @@ fn open_cached(path: &Path) -> Result<Option<Stem>> {
 fn write_cached(path: &Path, samples: &[[i16; 2]], scale: f32) -> Result<()> {
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(path.parent().expect("a path in the cache folder"))?;
-        let part = path.with_extension("part");
-        let mut file = BufWriter::new(File::create(&part)?);
-        for frame in samples {
-            file.write_all(&frame[0].to_le_bytes())?;
-            file.write_all(&frame[1].to_le_bytes())?;
-        }
-        file.into_inner()?.sync_all()?;
-        fs::rename(&part, path)?;
-        fs::write(header_path(path), serde_json::to_vec(&(samples.len(), scale))?)
+        base::write_whole_with(path, |file| {
+            samples.as_flattened().iter().try_for_each(|sample| file.write_all(&sample.to_le_bytes()))
+        })?;
+        base::write_whole(&header_path(path), serde_json::to_vec(&(samples.len(), scale))?)
     };
     write().with_context(|| format!("cannot write decoded samples to {} (a full disk?)", path.display()))
 }

@@ -10,8 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Order of the stems in everything that the trainer makes.
-pub const STEMS: [&str; 4] = ["vocals", "drums", "bass", "other"];
+pub use base::STEMS;
 /// Index of vocals in [`STEMS`].
 pub const VOCALS: usize = 0;
 /// Index of drums in [`STEMS`].

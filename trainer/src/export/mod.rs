@@ -72,7 +72,7 @@ pub struct GraphFacts {
     pub path: PathBuf,
     /// Operations.
     pub num_nodes: usize,
-    states: Vec<models::State>,
+    states: Vec<models::StateSpec>,
     at_end: BTreeMap<String, Vec<f32>>,
 }
 
@@ -122,8 +122,8 @@ pub fn manifest(
         sample_rate_hz: design.sample_rate_hz() as u32,
         hop_len: plan.hop_len(),
         look_ahead_slices,
-        transform: models::Transform::new(design, plan),
-        graph: models::Graph { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
+        transform: models::TransformSpec::new(design, plan),
+        graph: models::GraphSpec { file: file.to_owned(), sha256: models::sha256_file(&graph.path)?.0 },
         input: models::Input {
             kind: contents.input_kind,
             name: INPUT.to_owned(),

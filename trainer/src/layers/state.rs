@@ -37,12 +37,12 @@ impl State {
     }
 
     /// Gives their next values as the graph's outputs `NAME_next`.
-    pub fn outputs(&self, graph: &mut GraphBuilder, next: &[models::onnx::Value]) -> Vec<models::State> {
+    pub fn outputs(&self, graph: &mut GraphBuilder, next: &[models::onnx::Value]) -> Vec<models::StateSpec> {
         let output = |((name, value), next): (&(String, Tensor), &models::onnx::Value)| {
             let output = format!("{name}_next");
             graph.output(next, &output, &value.size());
             let shape = value.size().iter().map(|len| *len as usize).collect();
-            models::State { input: name.clone(), output, shape }
+            models::StateSpec { input: name.clone(), output, shape }
         };
         self.tensors.iter().zip(next).map(output).collect()
     }

@@ -150,7 +150,7 @@ fn name(kind: LossKind) -> &'static str {
 
 /// The losses of one batch.
 pub struct Losses {
-    /// What is minimised: the parts, each times its weight; a scalar with a gradient.
+    /// What is minimized: the parts, each times its weight; a scalar with a gradient.
     pub total: Tensor,
     /// Every part by name, without its weight; scalars.
     pub parts: Vec<(&'static str, Tensor)>,

@@ -59,7 +59,7 @@ pub trait Network: Send {
     /// masks of slice `s` at `s`, needs all slices of a song in one call, and has no state.)
     fn forward(&self, inputs: &Tensor, state: &State, mode: Mode) -> (Tensor, State);
 
-    /// Something to be minimised beside the losses of the masks, with its name; already weighted.
+    /// Something to be minimized beside the losses of the masks, with its name; already weighted.
     fn penalty(&self) -> Option<(&'static str, Tensor)> {
         None
     }
@@ -88,14 +88,14 @@ pub struct GraphOutput {
     /// Masks, `[stem][plane][coef]` in memory.
     pub masks: models::onnx::Value,
     /// Memory, declared in the graph.
-    pub states: Vec<models::State>,
+    pub states: Vec<models::StateSpec>,
     /// What states become when the music ends ([`models::Manifest::at_end`]).
     pub at_end: BTreeMap<String, Vec<f32>>,
 }
 
 impl GraphOutput {
     /// Of a network to which the music's end means nothing.
-    pub fn new(masks: models::onnx::Value, states: Vec<models::State>) -> Self {
+    pub fn new(masks: models::onnx::Value, states: Vec<models::StateSpec>) -> Self {
         GraphOutput { masks, states, at_end: BTreeMap::new() }
     }
 }

@@ -110,7 +110,7 @@ impl<D: Description> Network for Streamed<D> {
     /// Writes its own weights, which are those of the store that it was built in.
     fn write_graph(&self, graph: &mut GraphBuilder, inputs: &str, _weights: &Weights) -> Result<GraphOutput> {
         let (masks, states, _) = write(&self.description, graph, inputs);
-        let states = states.into_iter().map(|state| models::State {
+        let states = states.into_iter().map(|state| models::StateSpec {
             output: format!("{}_next", state.name),
             input: state.name,
             shape: state.shape.iter().map(|len| *len as usize).collect(),

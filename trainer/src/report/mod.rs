@@ -22,10 +22,8 @@ use std::path::Path;
 /// If a file cannot be written.
 pub fn write(out: &Path, run: &RunState, size: &str, data: &DataCounts) -> Result<()> {
     plots(out, &run.history)?;
-    let text = text(run, size, data);
-    let (path, part) = (out.join("report.md"), out.join("report.md.part"));
-    std::fs::write(&part, text).with_context(|| format!("cannot write {}", part.display()))?;
-    std::fs::rename(&part, &path).with_context(|| format!("cannot rename to {}", path.display()))
+    let path = out.join("report.md");
+    base::write_whole(&path, text(run, size, data)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn plots(out: &Path, history: &[Epoch]) -> Result<()> {

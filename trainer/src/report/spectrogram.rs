@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 use num_complex::Complex;
-use pictures::level_color;
+use pictures::level_colour;
 use slicqt::{Design, Plan, forward_whole};
 
 /// Rows of the picture.
@@ -35,6 +35,6 @@ pub fn picture(sound: &[Vec<f32>; 2]) -> RgbImage {
     let loudest = levels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
         let share = 1.0 + (levels[(y * WIDTH + x) as usize] - loudest) / RANGE_DB;
-        Rgb(level_color(f64::from(share)))
+        Rgb(level_colour(f64::from(share)))
     })
 }

@@ -23,9 +23,7 @@ pub fn save(path: &Path, vs: &VarStore, average: &Average, adam: &Adam, state: &
         tensors.into_iter().map(|(n, t)| (n, t.detach().to_device(Device::Cpu))).collect();
     let part = path.with_extension("part");
     Tensor::write_safetensors(&tensors, &part).with_context(|| format!("cannot write {}", part.display()))?;
-    // On the disk before it takes the old one's name: not even a power cut leaves half a checkpoint.
-    std::fs::File::open(&part)?.sync_all().with_context(|| format!("cannot write {}", part.display()))?;
-    std::fs::rename(&part, path).with_context(|| format!("cannot rename to {}", path.display()))
+    base::put_in_place(&part, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Whether tensors are those of a checkpoint.

@@ -52,7 +52,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// What was minimised.
+    /// What was minimized.
     pub fn total(&self) -> f64 {
         self.losses.iter().find(|(name, _)| name == "total").map_or(f64::NAN, |(_, value)| *value)
     }

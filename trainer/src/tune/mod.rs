@@ -94,7 +94,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
             train_args.set(&dimension.name, value)?;
         }
         let params: Vec<_> = trial.params().iter().map(|(id, value)| (*id, value.clone())).collect();
-        fs::write(&running, serde_json::to_vec(&params)?).with_context(|| format!("{}", running.display()))?;
+        base::write_whole(&running, serde_json::to_vec(&params)?).with_context(|| format!("{}", running.display()))?;
         train_args.out = out.join(format!("trial-{number:03}"));
         let settings = space.settings(&values);
         println!("trial {number}: {settings}");
@@ -199,7 +199,7 @@ fn keep_space(space: &Path, kept: &Path) -> Result<()> {
             kept.display()
         ),
         Ok(_) => Ok(()),
-        Err(_) => fs::write(kept, text).with_context(|| format!("cannot write {}", kept.display())),
+        Err(_) => base::write_whole(kept, text).with_context(|| format!("cannot write {}", kept.display())),
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 pub fn write(out: &Path, study: &Study<f64>) -> Result<()> {
     let path = out.join("results.md");
     let text = format!("# Results of {} trials\n\n![Scores](results.png)\n\n{}", study.n_trials(), table(study));
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    base::write_whole(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     let trials = study.trials();
     let complete: Vec<(f64, f64)> =
         trials.iter().enumerate().map(|(number, trial)| (number as f64, -trial.value)).collect();

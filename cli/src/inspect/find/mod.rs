@@ -16,7 +16,7 @@ use audio::StemFolder;
 use indicatif::{ProgressBar, ProgressStyle};
 use slicqt::Design;
 
-use search_file::{Search, Song};
+use search_file::{JudgedSong, Search};
 use trial::Trial;
 
 /// What the user asks for.
@@ -57,7 +57,7 @@ pub fn run(request: &Request) -> Result<()> {
     }
     let mut search = Search::open(request)?;
     let excerpts = excerpts::load(&request.data, request.seconds, sample_rate_hz)?;
-    search.songs = excerpts.iter().map(Song::from).collect();
+    search.songs = excerpts.iter().map(JudgedSong::from).collect();
 
     let jobs = jobs(request, &search.trials);
     let bar = ProgressBar::new(jobs.len() as u64);

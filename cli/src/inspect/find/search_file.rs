@@ -11,7 +11,7 @@ use crate::inspect::output;
 /// All of a search. Written after every trial; as JSON it can be read again and resumed.
 pub struct Search {
     settings: Settings,
-    pub songs: Vec<Song>,
+    pub songs: Vec<JudgedSong>,
     /// Named designs, then by number.
     pub trials: Vec<Trial>,
     out: Option<PathBuf>,
@@ -29,23 +29,23 @@ pub struct Settings {
 
 /// Where the excerpt of a song lies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Song {
+pub struct JudgedSong {
     pub name: String,
     pub start_s: f64,
     pub stems: Vec<String>,
 }
 
-impl From<&Excerpt> for Song {
-    fn from(excerpt: &Excerpt) -> Song {
+impl From<&Excerpt> for JudgedSong {
+    fn from(excerpt: &Excerpt) -> JudgedSong {
         let stems = excerpt.stem_names.iter().map(|name| name.to_string()).collect();
-        Song { name: excerpt.song.clone(), start_s: excerpt.start_s, stems }
+        JudgedSong { name: excerpt.song.clone(), start_s: excerpt.start_s, stems }
     }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Json {
     settings: Settings,
-    songs: Vec<Song>,
+    songs: Vec<JudgedSong>,
     trials: Vec<Trial>,
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use pictures::plotters::prelude::*;
-use pictures::{Area, Canvas, Drawn, FONT, Rectangle, frequency_label, frequency_ticks, level_color};
+use pictures::{Area, Canvas, Drawn, FONT, Rectangle, frequency_label, frequency_ticks, level_colour};
 use realfft::RealFftPlanner;
 use tests::signal::Stereo;
 
@@ -37,10 +37,10 @@ pub fn draw(panels: &[Panel], sample_rate_hz: f64) -> Result<Canvas> {
     })?;
     for (panel, plot) in panels.iter().zip(&plots) {
         let levels = levels_db(panel.sound, sample_rate_hz, plot.width, plot.height);
-        canvas.fill(plot, |row, column| level_color(1.0 - levels[column][row] / MIN_DB));
+        canvas.fill(plot, |row, column| level_colour(1.0 - levels[column][row] / MIN_DB));
     }
     let bar = canvas.draw(|root| draw_bar_axis(root, &plots))?;
-    canvas.fill(&bar, |row, _| level_color(1.0 - row as f64 / (bar.height - 1) as f64));
+    canvas.fill(&bar, |row, _| level_colour(1.0 - row as f64 / (bar.height - 1) as f64));
     Ok(canvas)
 }
 

@@ -7,6 +7,8 @@ use crate::transform::Transform;
 use crate::transform::grid::{FLOOR, Grid, NUM_CELLS};
 use anyhow::Result;
 use models::onnx::{Attr, GraphBuilder, Value};
+use std::iter;
+use std::ops::Range;
 use tch::Tensor;
 
 /// Masks and next states, see [`crate::network::Network::write_graph`].
@@ -35,23 +37,31 @@ fn pool(
     weights: &Weights,
     config: &FirstConfig,
 ) -> Result<Value> {
-    let widest = grid.pooling.iter().map(Vec::len).max().unwrap_or(0);
-    let (mut indices, mut factors) = (vec![0i64; grid.len() * widest], vec![0f32; grid.len() * widest]);
-    for (cell, pooled) in grid.pooling.iter().enumerate() {
-        for (i, (coef_idx, weight)) in pooled.iter().enumerate() {
-            indices[cell * widest + i] = i64::from(*coef_idx);
-            factors[cell * widest + i] = *weight;
-        }
-    }
-    let shape = [grid.len() as i64, widest as i64];
-    let (indices, factors) = (g.ints(&indices, &shape), g.floats(&factors, &shape));
     // Gather copies runs of the last axis: with the inputs there, a fourth of the calls for values one by one.
     let by_coef = g.node("Transpose", &[magnitudes], &[("perm", Attr::Ints(vec![1, 0]))]);
-    let gathered = g.node("Gather", &[&by_coef, &indices], &[("axis", Attr::Int(0))]);
-    let gathered = g.node("Transpose", &[&gathered], &[("perm", Attr::Ints(vec![2, 0, 1]))]);
-    let weighted = g.node("Mul", &[&gathered, &factors], &[]);
     let axes = g.ints(&[2], &[1]);
-    let amplitudes = g.node("ReduceSum", &[&weighted, &axes], &[("keepdims", Attr::Int(0))]);
+    let groups: Vec<Value> = groups_of_bins(grid)
+        .into_iter()
+        .map(|bins| {
+            let cells = &grid.pooling[bins.start * NUM_CELLS..bins.end * NUM_CELLS];
+            let widest = widest(cells);
+            let (mut indices, mut factors) = (vec![0i64; cells.len() * widest], vec![0f32; cells.len() * widest]);
+            for (cell, pooled) in cells.iter().enumerate() {
+                for (i, (coef_idx, weight)) in pooled.iter().enumerate() {
+                    indices[cell * widest + i] = i64::from(*coef_idx);
+                    factors[cell * widest + i] = *weight;
+                }
+            }
+            let shape = [cells.len() as i64, widest as i64];
+            let (indices, factors) = (g.ints(&indices, &shape), g.floats(&factors, &shape));
+            let gathered = g.node("Gather", &[&by_coef, &indices], &[("axis", Attr::Int(0))]);
+            // The sum is over the last axis: ONNX Runtime is slow over others.
+            let gathered = g.node("Transpose", &[&gathered], &[("perm", Attr::Ints(vec![2, 0, 1]))]);
+            let weighted = g.node("Mul", &[&gathered, &factors], &[]);
+            g.node("ReduceSum", &[&weighted, &axes], &[("keepdims", Attr::Int(0))])
+        })
+        .collect();
+    let amplitudes = g.node("Concat", &groups.iter().collect::<Vec<_>>(), &[("axis", Attr::Int(1))]);
     let floor = g.floats(&[FLOOR], &[1]);
     let amplitudes = g.node("Add", &[&amplitudes, &floor], &[]);
     let logarithms = g.node("Log", &[&amplitudes], &[]);
@@ -63,6 +73,38 @@ fn pool(
     let normalized = g.node("Mul", &[&centred, &scale], &[]);
     let pads = g.ints(&[0, 0, 0, 0, 0, 0, (config.padded_bins() - config.num_bins) as i64, 0], &[8]);
     Ok(g.node("Pad", &[&normalized, &pads], &[]))
+}
+
+/// Most coefficients that one of these cells pools.
+fn widest(cells: &[Vec<(u32, f32)>]) -> usize {
+    cells.iter().map(Vec::len).max().unwrap_or(0)
+}
+
+/// Neighbouring bins whose cells are gathered together, with the least padding: bins of high frequencies have many more
+/// frames than those of low ones, so that in one table for all (of bark-262) three entries of four would be padding.
+fn groups_of_bins(grid: &Grid) -> Vec<Range<usize>> {
+    const MAX_GROUPS: usize = 6;
+    let widths: Vec<usize> = grid.pooling.chunks(NUM_CELLS).map(widest).collect();
+    // `best[end]`: the least table of the bins before `end`, and where its groups end.
+    let mut best: Vec<Option<(usize, Vec<usize>)>> = vec![None; widths.len() + 1];
+    best[0] = Some((0, Vec::new()));
+    for _ in 0..MAX_GROUPS {
+        let mut with_one_more = best.clone();
+        for (start, ends) in best.iter().enumerate().filter_map(|(start, best)| Some((start, best.as_ref()?))) {
+            let mut width = 0;
+            for end in start + 1..=widths.len() {
+                width = width.max(widths[end - 1]);
+                let size = ends.0 + (end - start) * width;
+                if with_one_more[end].as_ref().is_none_or(|known| size < known.0) {
+                    with_one_more[end] = Some((size, [&ends.1[..], &[end]].concat()));
+                }
+            }
+        }
+        best = with_one_more;
+    }
+    let ends = best.pop().flatten().map(|(_, ends)| ends).unwrap_or_default();
+    let starts = iter::once(0).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, end)| start..*end).collect()
 }
 
 fn conv_attributes() -> [(&'static str, Attr); 3] {
@@ -166,16 +208,22 @@ fn decode(
 /// Masks on the grid to masks per coefficient, as [`Grid::expand_into`] does it.
 fn expand(g: &mut GraphBuilder, cells: &Value, grid: &Grid) -> Value {
     let lower: Vec<i64> = grid.lower.iter().map(|i| i64::from(*i)).collect();
-    let upper: Vec<i64> = lower.iter().map(|i| i + 1).collect();
-    let num_coefs = lower.len() as i64;
-    let (lower, upper) = (g.ints(&lower, &[num_coefs]), g.ints(&upper, &[num_coefs]));
-    let fraction = g.floats(&grid.fraction, &[num_coefs, 1]);
+    let (num_coefs, num_cells) = (lower.len() as i64, grid.len() as i64);
+    let lower = g.ints(&lower, &[num_coefs]);
+    // Written out for every mask: ONNX Runtime is four times slower where it repeats a number along a short last axis.
+    let fraction: Vec<f32> = grid.fraction.iter().flat_map(|x| iter::repeat_n(*x, NUM_MASKS as usize)).collect();
+    let fraction = g.floats(&fraction, &[num_coefs, NUM_MASKS]);
     // The masks last, as in `pool`.
     let swap = [("perm", Attr::Ints(vec![1, 0]))];
     let by_cell = g.node("Transpose", &[cells], &swap);
+    let mut from_to = |from: i64, to: i64| {
+        let (from, to, axis) = (g.ints(&[from], &[1]), g.ints(&[to], &[1]), g.ints(&[0], &[1]));
+        g.node("Slice", &[&by_cell, &from, &to, &axis], &[])
+    };
+    let (next, cell) = (from_to(1, num_cells), from_to(0, num_cells - 1));
+    let step = g.node("Sub", &[&next, &cell], &[]);
     let a = g.node("Gather", &[&by_cell, &lower], &[("axis", Attr::Int(0))]);
-    let b = g.node("Gather", &[&by_cell, &upper], &[("axis", Attr::Int(0))]);
-    let difference = g.node("Sub", &[&b, &a], &[]);
+    let difference = g.node("Gather", &[&step, &lower], &[("axis", Attr::Int(0))]);
     let step = g.node("Mul", &[&difference, &fraction], &[]);
     let by_coef = g.node("Add", &[&a, &step], &[]);
     g.node("Transpose", &[&by_coef], &swap)
