@@ -272,6 +272,10 @@ pub struct Offline {
     /// Slices of silence in front of the first slice, in the first block: fewer than a block has.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lead_slices: usize,
+    /// Slices at either end of a block whose output is not used: they are there to be heard, so that blocks do not show.
+    /// Blocks overlap by twice as many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub margin_slices: usize,
 }
 
 fn is_zero(value: &usize) -> bool {

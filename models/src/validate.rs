@@ -149,14 +149,18 @@ impl Validator<'_> {
             let expected = "mask with offline.wiener_window_frames";
             self.require(holds, "output.kind", expected, quoted(m.output.kind))?;
         }
-        let lead = offline.lead_slices;
+        let (lead, margin) = (offline.lead_slices, offline.margin_slices);
         let Some(num_slices) = offline.block_slices else {
+            self.require(margin == 0, "offline.margin_slices", "0 without block_slices", margin)?;
             return self.require(lead == 0, "offline.lead_slices", "0 without block_slices", lead);
         };
         let holds = (1..=MAX_BLOCK_SLICES).contains(&num_slices);
         self.require(holds, "offline.block_slices", format!("1 to {MAX_BLOCK_SLICES}"), num_slices)?;
         let expected = format!("less than block_slices = {num_slices}");
         self.require(lead < num_slices, "offline.lead_slices", expected, lead)?;
+        let expected = format!("less than half of what block_slices = {num_slices} and lead_slices = {lead} leave");
+        let holds = margin.checked_mul(2).is_some_and(|margins| margins < num_slices - lead);
+        self.require(holds, "offline.margin_slices", expected, margin)?;
         // Blocks know nothing of each other.
         let look_ahead = m.look_ahead_slices;
         self.require(look_ahead == 0, "look_ahead_slices", "0 with offline.block_slices", look_ahead)?;

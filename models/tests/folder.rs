@@ -86,7 +86,7 @@ fn hash_is_sha256() {
 
 #[test]
 fn fields_that_contradict_are_named_with_expected_and_actual() {
-    let cases: [(Edit, &str, &str, &str); 26] = [
+    let cases: [(Edit, &str, &str, &str); 27] = [
         (|m| m.format = 7, "format:", "expected 3 (or 1 or 2)", "got 7"),
         (|m| m.hop_len = 1000, "hop_len:", "part of transform.slice_len = 2016", "got 1000"),
         (|m| m.hop_len = 4032, "hop_len:", "part of transform.slice_len = 2016", "got 4032"),
@@ -119,6 +119,12 @@ fn fields_that_contradict_are_named_with_expected_and_actual() {
         ),
         (|m| m.stems[1] = "vocals".into(), "stems:", "different names", "vocals"),
         (|m| m.offline = blocks(0, 0), "offline.block_slices:", "1 to 4096", "got 0"),
+        (
+            |m| m.offline.insert(blocks(4, 1).unwrap()).margin_slices = 2,
+            "offline.margin_slices:",
+            "less than half",
+            "got 2",
+        ),
         (|m| m.offline = blocks(4, 4), "offline.lead_slices:", "less than block_slices = 4", "got 4"),
         (
             |m| m.offline = Some(Offline { lead_slices: 1, ..Offline::default() }),

@@ -41,16 +41,18 @@ fn stream(pipeline: &mut Pipeline, mix: &Stereo) -> Vec<Stereo> {
 
 #[test]
 fn blocks_give_every_slice_its_own_masks() {
-    for (design, blocks) in
-        [(Design::mel_32(), vec![(1, 0), (2, 0), (2, 1), (7, 3), (64, 63)]), (stft(), vec![(1, 0), (5, 4), (16, 15)])]
-    {
+    for (design, blocks) in [
+        (Design::mel_32(), vec![(1, 0, 0), (2, 0, 0), (2, 1, 0), (7, 3, 0), (64, 63, 0), (3, 0, 1), (9, 2, 3)]),
+        (stft(), vec![(1, 0, 0), (5, 4, 0), (16, 15, 0), (16, 1, 7)]),
+    ] {
         let (_dir, by_slice) = write_model(&TestModel { design: design.clone(), ..listening() });
-        for (num_slices, lead) in blocks {
-            let test_model = TestModel { design: design.clone(), blocks: Some((num_slices, lead)), ..listening() };
+        for (num_slices, lead, margin_slices) in blocks {
+            let blocks = Some((num_slices, lead));
+            let test_model = TestModel { design: design.clone(), blocks, margin_slices, ..listening() };
             let (_dir, by_block) = write_model(&test_model);
             let delay = |model: &Model| Pipeline::new(&runtime(), model).unwrap().delay_samples();
             let hop_len = by_slice.manifest.hop_len;
-            assert_eq!(delay(&by_block), delay(&by_slice) + (num_slices - 1) * hop_len);
+            assert_eq!(delay(&by_block), delay(&by_slice) + (num_slices - 1 - margin_slices) * hop_len);
             for (rate, len) in
                 [(44_100.0, 0), (44_100.0, 1), (44_100.0, 3 * hop_len), (44_100.0, 20_011), (48e3, 20_011)]
             {
@@ -74,10 +76,11 @@ fn blocks_begin_where_the_manifest_says() {
     for design in [Design::mel_32(), stft()] {
         let plan = Plan::<f32>::new(&design).unwrap();
         let hop_len = plan.hop_len();
-        for (num_slices, lead) in [(4, 0), (4, 1), (4, 3), (40, 17)] {
+        for (num_slices, lead, margin) in [(4, 0, 0), (4, 1, 0), (4, 3, 0), (40, 17, 0), (4, 1, 1), (40, 17, 5)] {
             let test_model = TestModel {
                 design: design.clone(),
                 blocks: Some((num_slices, lead)),
+                margin_slices: margin,
                 ..TestModel::with_masks([0.8, 0.0, 0.0, 0.0])
             };
             let (_dir, model) = write_model(&test_model);
@@ -85,9 +88,10 @@ fn blocks_begin_where_the_manifest_says() {
             let stems = stream(&mut Pipeline::new(&runtime(), &model).unwrap(), &mix);
             let (mut slicer, mut overlap_add) = (Slicer::new(&plan), OverlapAdd::new(&plan));
             let (mut slice, mut coefs, mut scratch) = (plan.make_slice(), plan.make_coefs(), plan.make_scratch());
-            let mut expected = vec![0.0; (num_slices - 1) * hop_len];
+            let mut expected = vec![0.0; (num_slices - 1 - margin) * hop_len];
             for (n, hop) in mix[0].chunks_exact(hop_len).enumerate() {
-                let mask = 0.8 * ((n + lead) % num_slices + 1) as f32 / num_slices as f32;
+                let place = margin + (n + lead) % (num_slices - 2 * margin);
+                let mask = 0.8 * (place + 1) as f32 / num_slices as f32;
                 slicer.slice_into(&plan, hop, &mut slice);
                 plan.forward_into(&slice, &mut coefs, &mut scratch);
                 // What the masks lack to 1 is shared out.
@@ -98,7 +102,7 @@ fn blocks_begin_where_the_manifest_says() {
                 expected.extend(out);
             }
             let error = error_db(&expected, &stems[0][0][..expected.len()]);
-            assert!(error < -100.0, "{design}, {num_slices} slices, {lead} before: {error:.1} dB");
+            assert!(error < -100.0, "{design}, {num_slices} slices, {lead} before, margins of {margin}: {error:.1} dB");
         }
     }
 }

@@ -42,8 +42,8 @@ pub struct TrainArgs {
     /// bark:96:32:slice=4096 or stft:2048:512
     #[arg(long, default_value = "bark-262", help_heading = "Network", value_name = "NAME")]
     pub transform: String,
-    /// Weights that a new run starts from: a checkpoint of the same network, or, for `cdae`, a published state dict (.pth
-    /// or .safetensors)
+    /// Weights that a new run starts from: a checkpoint of the same network, for `cdae` a published state dict (.pth or
+    /// .safetensors), for `umx` a folder of the four of Open-Unmix
     #[arg(long, help_heading = "Network", value_name = "FILE")]
     pub start: Option<PathBuf>,
     /// Losses and their weights, NAME=WEIGHT,... (see below)
@@ -70,6 +70,9 @@ pub struct TrainArgs {
     /// Seconds between checkpoints within an epoch: the most training that is lost when the run is killed
     #[arg(long, default_value_t = 300.0, help_heading = "Length", value_name = "SECONDS")]
     pub save_s: f64,
+    /// Largest file of a checkpoint in MB: longer ones are written in parts, and read as one
+    #[arg(long, help_heading = "Length", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_part_mb: Option<u64>,
     /// Best checkpoints that are kept in OUT/top
     #[arg(long, default_value_t = 3, help_heading = "Length", value_name = "NUMBER")]
     pub top: usize,
@@ -221,6 +224,7 @@ impl TrainArgs {
             out: self.out.clone(),
             epoch_steps: self.epoch_steps,
             save_s: self.save_s,
+            max_file_len: self.checkpoint_part_mb.map(|mb| mb * 1_000_000),
             top: self.top,
             num_workers: num_workers.max(1),
             device,

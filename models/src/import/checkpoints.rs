@@ -195,11 +195,7 @@ impl Checkpoints {
             },
             states: vec![],
             at_end: Default::default(),
-            offline: Some(Offline {
-                block_slices: Some(NUM_SLICES),
-                lead_slices: LEAD_SLICES,
-                wiener_window_frames: None,
-            }),
+            offline: Some(Offline { block_slices: Some(NUM_SLICES), lead_slices: LEAD_SLICES, ..Offline::default() }),
             training: Training { data: vec![trained_on.to_owned()], ..Default::default() },
             scores: Default::default(),
         })

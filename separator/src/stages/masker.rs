@@ -37,7 +37,7 @@ pub(crate) fn masker_of(graph: &Arc<Graph>) -> Result<Box<dyn Masker>, Separator
     let state = graph.make_state()?;
     let offline = manifest.offline.clone().unwrap_or_default();
     Ok(match offline.block_slices {
-        Some(num_slices) => Box::new(Blocks::new(state, num_slices, offline.lead_slices)),
+        Some(num_slices) => Box::new(Blocks::new(state, num_slices, offline.lead_slices, offline.margin_slices)),
         None => Box::new(SliceBySlice { state, look_ahead_slices: manifest.look_ahead_slices }),
     })
 }

@@ -46,6 +46,8 @@ pub struct TestModel {
     /// If set, it is for files and takes so many slices at once, the first block with so many of silence in front: slices
     /// and lead. Unless it listens, the masks rise within each block, from 1 / slices of the above to all of it.
     pub blocks: Option<(usize, usize)>,
+    /// Slices at either end of a block that are only heard.
+    pub margin_slices: usize,
     /// If set, it is for files, with a Wiener filter over windows of this many frames.
     pub wiener_window_frames: Option<usize>,
     /// Its input channels.
@@ -73,6 +75,7 @@ impl TestModel {
             look_ahead_slices: 0,
             listens: false,
             blocks: None,
+            margin_slices: 0,
             wiener_window_frames: None,
             channels: vec![Channel::Left, Channel::Right, Channel::Mid, Channel::Side],
             input_kind: InputKind::Magnitude,
@@ -133,6 +136,7 @@ impl TestModel {
             wiener_window_frames: self.wiener_window_frames,
             block_slices: self.blocks.map(|(num_slices, _)| num_slices),
             lead_slices: self.blocks.map_or(0, |(_, lead)| lead),
+            margin_slices: self.margin_slices,
         };
         Manifest {
             format: FORMAT,

@@ -5,7 +5,7 @@ pub mod parity;
 use crate::batch::example::Contents;
 use crate::data::STEMS;
 use crate::data::{Data, DataFolder};
-use crate::network::{LookAhead, Network, Weights};
+use crate::network::{GraphOutput, LookAhead, Network, Weights};
 use crate::record::RunState;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::score_checkpoint;
@@ -34,6 +34,35 @@ pub struct ExportArgs {
     /// Folder of songs whose scores go into the manifest (may be given several times)
     #[arg(long)]
     valid: Vec<DataFolder>,
+    /// Slices of a block, for a network that needs the whole song: the model is then for files, and takes them in blocks
+    /// [default: about 20 s for such a network]
+    #[arg(long, value_name = "SLICES")]
+    block_slices: Option<usize>,
+    /// Slices at either end of a block that are only heard, so that blocks do not show [default: an eighth of a block]
+    #[arg(long, value_name = "SLICES", requires = "block_slices")]
+    margin_slices: Option<usize>,
+}
+
+/// A block of slices, of which some at either end are only heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// All of them.
+    pub num_slices: usize,
+    /// At either end.
+    pub margin_slices: usize,
+}
+
+impl ExportArgs {
+    fn block(&self, network: &dyn Network, transform: &Transform) -> Option<Block> {
+        const DEFAULT_S: f64 = 20.0;
+        let for_song = || {
+            let slices_per_s = transform.design.sample_rate_hz() / transform.plan.hop_len() as f64;
+            (DEFAULT_S * slices_per_s) as usize
+        };
+        let is_for_songs = network.look_ahead() == LookAhead::Unbounded;
+        let num_slices = self.block_slices.or_else(|| is_for_songs.then(for_song))?;
+        Some(Block { num_slices, margin_slices: self.margin_slices.unwrap_or(num_slices / 8) })
+    }
 }
 
 /// Writes the model folder of a checkpoint, and checks its graph.
@@ -47,7 +76,8 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     let network = checkpoint.open_network(&transform)?;
     let weights = Weights(checkpoint.averaged_weights());
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    let graph = write_graph(&*network, &weights, &transform, &args.out.join("model.onnx"))?;
+    let block = args.block(&*network, &transform);
+    let graph = write_graph(&*network, &weights, &transform, block, &args.out.join("model.onnx"))?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let architecture = &run.network.architecture;
     let mut manifest = manifest(&name, &args.licence, architecture, training(run), &*network, &transform, &graph)?;
@@ -74,26 +104,37 @@ pub struct GraphFacts {
     pub num_nodes: usize,
     states: Vec<models::StateSpec>,
     at_end: BTreeMap<String, Vec<f32>>,
+    block: Option<Block>,
 }
 
-/// Writes the graph of a network.
+/// Writes the graph of a network, for one slice per run or for a block of them.
 ///
 /// # Errors
 /// If the network cannot be streamed, a weight is missing, or the file cannot be written.
-pub fn write_graph(network: &dyn Network, weights: &Weights, transform: &Transform, path: &Path) -> Result<GraphFacts> {
+pub fn write_graph(
+    network: &dyn Network,
+    weights: &Weights,
+    transform: &Transform,
+    block: Option<Block>,
+    path: &Path,
+) -> Result<GraphFacts> {
     let mut graph = GraphBuilder::default();
     let g = &mut graph;
     let num_coefs = transform.plan.num_coefs() as i64;
     let contents = Contents::of(network);
-    let inputs = g.input(INPUT, &[contents.planes().num_planes() as i64, num_coefs]);
-    let output = network.write_graph(g, &inputs, weights)?;
-    let masks_shape = [STEMS.len() as i64, contents.num_mask_planes() as i64, num_coefs];
-    let shape = g.ints(&masks_shape, &[3]);
+    let of_block: Vec<i64> = block.iter().map(|block| block.num_slices as i64).collect();
+    let inputs = g.input(INPUT, &[&of_block[..], &[contents.planes().num_planes() as i64, num_coefs]].concat());
+    let output = match block {
+        Some(block) => GraphOutput::new(network.write_block_graph(g, &inputs, block.num_slices)?, vec![]),
+        None => network.write_graph(g, &inputs, weights)?,
+    };
+    let masks_shape = [&of_block[..], &[STEMS.len() as i64, contents.num_mask_planes() as i64, num_coefs]].concat();
+    let shape = g.ints(&masks_shape, &[masks_shape.len() as i64]);
     let masks = g.node("Reshape", &[&output.masks, &shape], &[]);
     g.output(&masks, "masks", &masks_shape);
     let num_nodes = graph.num_nodes();
     graph.write(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(GraphFacts { path: path.to_owned(), num_nodes, states: output.states, at_end: output.at_end })
+    Ok(GraphFacts { path: path.to_owned(), num_nodes, states: output.states, at_end: output.at_end, block })
 }
 
 /// The manifest of an exported graph.
@@ -107,9 +148,16 @@ pub fn manifest(
     graph: &GraphFacts,
 ) -> Result<Manifest> {
     let (design, plan) = (&transform.design, &transform.plan);
-    let LookAhead::Slices(look_ahead_slices) = network.look_ahead() else {
-        bail!("network {}: it needs the whole song and cannot be streamed, so it has no model folder", network_name);
+    let look_ahead_slices = match (network.look_ahead(), graph.block) {
+        (LookAhead::Slices(num_slices), _) => num_slices,
+        (LookAhead::Unbounded, Some(_)) => 0,
+        (LookAhead::Unbounded, None) => {
+            bail!(
+                "network {network_name}: it needs the whole song, so it has no graph for one slice (see --block-slices)"
+            )
+        }
     };
+    let of_block: Vec<usize> = graph.block.iter().map(|block| block.num_slices).collect();
     let contents = Contents::of(network);
     let Some(file) = graph.path.file_name().and_then(|f| f.to_str()) else {
         bail!("{}: no file name", graph.path.display())
@@ -127,17 +175,21 @@ pub fn manifest(
         input: models::Input {
             kind: contents.input_kind,
             name: INPUT.to_owned(),
-            shape: vec![contents.planes().num_planes(), plan.num_coefs()],
+            shape: [&of_block[..], &[contents.planes().num_planes(), plan.num_coefs()]].concat(),
             channels: contents.channels.clone(),
         },
         output: models::Output {
             kind: contents.output_kind,
             name: "masks".to_owned(),
-            shape: vec![STEMS.len(), contents.num_mask_planes(), plan.num_coefs()],
+            shape: [&of_block[..], &[STEMS.len(), contents.num_mask_planes(), plan.num_coefs()]].concat(),
         },
         states: graph.states.clone(),
         at_end: graph.at_end.clone(),
-        offline: None,
+        offline: graph.block.map(|block| models::Offline {
+            block_slices: Some(block.num_slices),
+            margin_slices: block.margin_slices,
+            ..Default::default()
+        }),
         training,
         scores: Default::default(),
     })

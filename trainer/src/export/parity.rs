@@ -1,5 +1,5 @@
-//! The exported graph against the network that it came from: the graph slice by slice with its own state, through
-//! ONNX Runtime, the network over all slices in one batch.
+//! The exported graph against the network that it came from: the graph slice by slice with its own state, or a block in one
+//! run, through ONNX Runtime, the network over all slices in one batch.
 
 use crate::batch::example::Contents;
 use crate::network::{InputKind, LookAhead, Mode, Network};
@@ -25,7 +25,13 @@ pub fn check(network: &dyn Network, transform: &Transform, model: &Model) -> Res
         separator::find_runtime(&[PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/onnxruntime"))])?;
     let runtime = separator::Runtime::load(&library)?;
     let mut graph = separator::Graph::open(&runtime, model)?.make_state()?;
-    let LookAhead::Slices(look_ahead) = network.look_ahead() else { bail!("it cannot be streamed") };
+    let block_slices = model.manifest.offline.as_ref().and_then(|offline| offline.block_slices);
+    let look_ahead = match (network.look_ahead(), block_slices) {
+        (LookAhead::Slices(num_slices), _) => num_slices,
+        (LookAhead::Unbounded, Some(_)) => 0,
+        (LookAhead::Unbounded, None) => bail!("it cannot be streamed"),
+    };
+    let (num_slices, slices_per_run) = block_slices.map_or((NUM_SLICES, 1), |num_slices| (num_slices, num_slices));
 
     let contents = Contents::of(network);
     let (layout, num_coefs) = (contents.layout, transform.plan.num_coefs());
@@ -34,23 +40,27 @@ pub fn check(network: &dyn Network, transform: &Transform, model: &Model) -> Res
     let mut rng = StdRng::seed_from_u64(7);
     // Random levels per slice, so that the recurrent state moves. Magnitudes are not negative.
     let lowest = if contents.input_kind == InputKind::Magnitude { 0.0 } else { -1.0 };
-    let planes: Vec<f32> = (0..NUM_SLICES)
+    let planes: Vec<f32> = (0..num_slices)
         .flat_map(|_| {
             let level = 10f32.powf(rng.random_range(-4.0..1.0));
             (0..num_inputs * num_coefs).map(|_| level * rng.random_range(lowest..1.0f32)).collect::<Vec<_>>()
         })
         .collect();
-    let mut inputs = vec![0.0; NUM_SLICES * num_inputs * positions];
+    let mut inputs = vec![0.0; num_slices * num_inputs * positions];
     layout.pool_planes_into(transform, &planes, &mut inputs);
-    let shape = [1, NUM_SLICES as i64, num_inputs as i64, positions as i64];
+    let shape = [1, num_slices as i64, num_inputs as i64, positions as i64];
     let inputs = Tensor::from_slice(&inputs).reshape(shape);
     let (all_masks, _) = no_grad(|| network.forward(&inputs, &network.zero_state(1), Mode::Apply));
     let all_masks: Vec<f32> = to_cpu(&all_masks).reshape([-1]).try_into().expect("a flat f32 tensor");
 
-    let (mut expected, mut masks) = (vec![0.0; num_coefs], vec![f32::NAN; num_masks * num_coefs]);
+    let mut masks = vec![f32::NAN; num_slices * num_masks * num_coefs];
+    let runs = planes.chunks_exact(slices_per_run * num_inputs * num_coefs);
+    for (planes, masks) in runs.zip(masks.chunks_exact_mut(slices_per_run * num_masks * num_coefs)) {
+        graph.run_into(planes, masks)?;
+    }
+    let mut expected = vec![0.0; num_coefs];
     let mut worst = 0f32;
-    for (s, planes) in planes.chunks_exact(num_inputs * num_coefs).enumerate() {
-        graph.run_into(planes, &mut masks)?;
+    for (s, masks) in masks.chunks_exact(num_masks * num_coefs).enumerate() {
         if s < look_ahead {
             continue; // these masks belong to no slice
         }

@@ -1,15 +1,15 @@
-//! The operations as nodes of a graph for one slice, and what they cost.
+//! The operations as nodes of a graph, for one slice with states or for a block of slices without, and what they cost.
 
-use super::{BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
+use super::{Attention, BandLinear, BatchNorm, BiGru, Conv, GroupedLstm, Gru, Linear, Lstm, Norm, Ops, Unary};
 use crate::precision::to_cpu;
 use models::onnx::{Attr, GraphBuilder, Value};
 use tch::Tensor;
 
-/// A value of the graph with its shape, `[1][1][...]`.
+/// A value of the graph with its shape, `[S][1][...]`.
 #[derive(Clone)]
 pub struct GraphValue {
-    name: Value,
-    shape: Vec<i64>,
+    pub(super) name: Value,
+    pub(super) shape: Vec<i64>,
 }
 
 /// A state of a recurrent layer: its name, and its shape for one sequence; axis 1 grows with the number of sequences.
@@ -23,26 +23,44 @@ pub struct StateShape {
 
 /// Writes a graph, and counts.
 pub struct GraphOps<'a> {
-    graph: &'a mut GraphBuilder,
+    pub(super) graph: &'a mut GraphBuilder,
     /// States that the layers declared, in order.
     pub states: Vec<StateShape>,
-    /// Multiply-accumulates of a slice: products of matrices and recurrent layers.
+    /// Multiply-accumulates of a run: products of matrices and recurrent layers.
     pub num_macs: u64,
+    /// Slices of a run, S.
+    pub(super) num_slices: i64,
 }
 
 /// Axes before the tail.
 const LEAD: usize = 2;
 
 impl<'a> GraphOps<'a> {
-    /// Adds to a graph.
+    /// Adds to a graph that takes one slice per run.
     pub fn new(graph: &'a mut GraphBuilder) -> Self {
-        GraphOps { graph, states: Vec::new(), num_macs: 0 }
+        GraphOps { graph, states: Vec::new(), num_macs: 0, num_slices: 1 }
     }
 
-    /// An input of the graph, `[...]`, as a value `[1][1][...]`.
+    /// Adds to a graph that takes `num_slices` slices per run, with nothing before and after them.
+    pub fn of_block(graph: &'a mut GraphBuilder, num_slices: i64) -> Self {
+        GraphOps { num_slices, ..GraphOps::new(graph) }
+    }
+
+    /// An input of the graph, `[...]` for each slice, as a value `[S][1][...]`.
     pub fn input(&mut self, name: &str, shape: &[i64]) -> GraphValue {
         let value = GraphValue { name: name.to_owned(), shape: shape.to_vec() };
-        self.shaped(&value, &[&[1, 1], shape].concat())
+        self.with_tail(&value, shape)
+    }
+
+    /// `[S][1][tail]`
+    pub(super) fn with_tail(&mut self, x: &GraphValue, tail: &[i64]) -> GraphValue {
+        self.shaped(x, &[&[self.num_slices, 1], tail].concat())
+    }
+
+    pub(super) fn transposed(&mut self, x: &GraphValue, axes: &[usize]) -> GraphValue {
+        let shape = axes.iter().map(|axis| x.shape[*axis]).collect();
+        let axes = axes.iter().map(|axis| *axis as i64).collect();
+        GraphValue { name: self.graph.node("Transpose", &[&x.name], &[("perm", Attr::Ints(axes))]), shape }
     }
 
     /// The node's name of a value.
@@ -50,7 +68,7 @@ impl<'a> GraphOps<'a> {
         value.name
     }
 
-    fn shaped(&mut self, x: &GraphValue, shape: &[i64]) -> GraphValue {
+    pub(super) fn shaped(&mut self, x: &GraphValue, shape: &[i64]) -> GraphValue {
         if x.shape == shape {
             return x.clone();
         }
@@ -71,28 +89,9 @@ impl<'a> GraphOps<'a> {
         GraphValue { name, shape: shape.clone() }
     }
 
-    fn floats(&mut self, tensor: &Tensor) -> Value {
+    pub(super) fn floats(&mut self, tensor: &Tensor) -> Value {
         let values: Vec<f32> = to_cpu(tensor).reshape([-1]).try_into().expect("a flat f32 tensor");
         self.graph.floats(&values, &tensor.size())
-    }
-
-    /// ONNX wants the gates in the order z r n, with a leading axis of directions.
-    fn gru_weights(&mut self, layers: &[&Gru]) -> [Value; 3] {
-        let gates = |tensor: &Tensor| {
-            let parts = tensor.chunk(3, 0);
-            Tensor::cat(&[&parts[1], &parts[0], &parts[2]], 0)
-        };
-        let stack = |of: &dyn Fn(&Gru) -> Tensor| Tensor::stack(&layers.iter().map(|l| of(l)).collect::<Vec<_>>(), 0);
-        let weights = [
-            stack(&|layer| gates(&layer.from_input)),
-            stack(&|layer| gates(&layer.from_state)),
-            stack(&|layer| Tensor::cat(&[gates(&layer.input_bias), gates(&layer.state_bias)], 0)),
-        ];
-        weights.map(|tensor| self.floats(&tensor))
-    }
-
-    fn count_gru(&mut self, layer: &Gru, num_steps: i64) {
-        self.num_macs += num_steps as u64 * (layer.from_input.numel() + layer.from_state.numel()) as u64;
     }
 }
 
@@ -118,6 +117,8 @@ impl Ops for GraphOps<'_> {
     fn unary(&mut self, function: Unary, x: &GraphValue) -> GraphValue {
         let op = match function {
             Unary::Tanh => "Tanh",
+            Unary::Sigmoid => "Sigmoid",
+            Unary::Relu => "Relu",
             Unary::Log => "Log",
             Unary::Sqrt => "Sqrt",
             Unary::Reciprocal => "Reciprocal",
@@ -145,14 +146,12 @@ impl Ops for GraphOps<'_> {
     }
 
     fn reshape(&mut self, x: &GraphValue, tail: &[i64]) -> GraphValue {
-        self.shaped(x, &[&[1, 1], tail].concat())
+        self.with_tail(x, tail)
     }
 
     fn permute(&mut self, x: &GraphValue, axes: &[usize]) -> GraphValue {
-        let axes: Vec<i64> = (0..LEAD).chain(axes.iter().map(|axis| LEAD + axis)).map(|axis| axis as i64).collect();
-        let shape = axes.iter().map(|axis| x.shape[*axis as usize]).collect();
-        let name = self.graph.node("Transpose", &[&x.name], &[("perm", Attr::Ints(axes))]);
-        GraphValue { name, shape }
+        let axes: Vec<usize> = (0..LEAD).chain(axes.iter().map(|axis| LEAD + axis)).collect();
+        self.transposed(x, &axes)
     }
 
     fn concat(&mut self, parts: &[&GraphValue], axis: usize) -> GraphValue {
@@ -174,18 +173,22 @@ impl Ops for GraphOps<'_> {
         GraphValue { name: self.graph.node("Slice", &[&x.name, &starts, &ends, &axes], &[]), shape }
     }
 
+    fn alias(&mut self, x: &GraphValue) -> GraphValue {
+        x.clone()
+    }
+
     fn cut(&mut self, x: &Self::Value) -> Self::Value {
         x.clone()
     }
 
-    fn pad(&mut self, x: &GraphValue, num_zeros: i64) -> GraphValue {
+    fn pad(&mut self, x: &GraphValue, axis: usize, num_zeros: i64) -> GraphValue {
         if num_zeros == 0 {
             return x.clone();
         }
         let mut shape = x.shape.clone();
         let mut pads = vec![0; 2 * shape.len()];
-        *pads.last_mut().expect("two at least") = num_zeros;
-        *shape.last_mut().expect("two at least") += num_zeros;
+        pads[shape.len() + LEAD + axis] = num_zeros;
+        shape[LEAD + axis] += num_zeros;
         let pads = self.graph.ints(&pads, &[pads.len() as i64]);
         GraphValue { name: self.graph.node("Pad", &[&x.name, &pads], &[]), shape }
     }
@@ -200,22 +203,32 @@ impl Ops for GraphOps<'_> {
         let num_rows = shape.iter().product::<i64>() / num_inputs;
         self.num_macs += (num_rows * num_inputs * num_outputs) as u64;
         let rows = self.shaped(x, &[num_rows, num_inputs]);
-        let (weight, bias) = (self.floats(&layer.weight.transpose(0, 1)), self.floats(&layer.bias));
+        let weight = self.floats(&layer.weight.transpose(0, 1));
         *shape.last_mut().expect("an axis") = num_outputs;
         // Gemm takes the bias along; it wants two axes.
-        let name = self.graph.node("Gemm", &[&rows.name, &weight, &bias], &[]);
+        let bias = layer.bias.as_ref().map(|bias| self.floats(bias));
+        let inputs: Vec<&Value> = [Some(&rows.name), Some(&weight), bias.as_ref()].into_iter().flatten().collect();
+        let name = self.graph.node("Gemm", &inputs, &[]);
         self.shaped(&GraphValue { name, shape: vec![num_rows, num_outputs] }, &shape)
     }
 
     fn band_linear(&mut self, x: &GraphValue, layer: &BandLinear) -> GraphValue {
         let size = layer.weight.size();
-        let (bands, num_inputs, num_outputs) = (size[0], size[1], size[2]);
-        self.num_macs += (bands * num_inputs * num_outputs) as u64;
-        let rows = self.shaped(x, &[bands, 1, num_inputs]);
-        let (weight, bias) = (self.floats(&layer.weight), self.floats(&layer.bias));
-        let product = self.graph.node("MatMul", &[&rows.name, &weight], &[]);
-        let name = self.graph.node("Add", &[&product, &bias], &[]);
-        self.shaped(&GraphValue { name, shape: vec![bands, 1, num_outputs] }, &[1, 1, bands, num_outputs])
+        let (bands, num_inputs, num_outputs, s) = (size[0], size[1], size[2], self.num_slices);
+        self.num_macs += (s * bands * num_inputs * num_outputs) as u64;
+        let mut rows = self.shaped(x, &[s, bands, num_inputs]);
+        rows = if s == 1 { self.shaped(&rows, &[bands, 1, num_inputs]) } else { self.transposed(&rows, &[1, 0, 2]) };
+        let weight = self.floats(&layer.weight);
+        let mut name = self.graph.node("MatMul", &[&rows.name, &weight], &[]);
+        if let Some(bias) = &layer.bias {
+            let bias = self.floats(bias);
+            name = self.graph.node("Add", &[&name, &bias], &[]);
+        }
+        let mut y = GraphValue { name, shape: vec![bands, s, num_outputs] };
+        if s > 1 {
+            y = self.transposed(&y, &[1, 0, 2]);
+        }
+        self.with_tail(&y, &[bands, num_outputs])
     }
 
     fn norm(&mut self, x: &GraphValue, layer: &Norm) -> GraphValue {
@@ -225,36 +238,51 @@ impl Ops for GraphOps<'_> {
     }
 
     fn gru_in_time(&mut self, x: &GraphValue, layer: &Gru, state: &str) -> GraphValue {
-        let (bands, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.hidden());
-        self.count_gru(layer, bands);
-        let shape = [1, bands, hidden];
-        let rows = self.shaped(x, &[1, bands, num_inputs]);
-        let before = self.graph.input(state, &shape);
-        let [w, r, b] = self.gru_weights(&[layer]);
-        let inputs = [&rows.name, &w, &r, &b, &Value::new(), &before];
-        let after = self.graph.nodes("GRU", &inputs, 2, &gru_attributes(hidden, "forward")).remove(1);
-        self.graph.output(&after, &format!("{state}_next"), &shape);
-        self.states.push(StateShape { name: state.to_owned(), shape });
-        self.shaped(&GraphValue { name: after, shape: shape.to_vec() }, &[1, 1, bands, hidden])
+        self.write_gru_in_time(x, layer, state)
     }
 
     fn gru_across(&mut self, x: &GraphValue, layer: &BiGru) -> GraphValue {
-        let (bands, num_inputs, hidden) = (x.shape[2], x.shape[3], layer.up.hidden());
-        self.count_gru(&layer.up, bands);
-        self.count_gru(&layer.down, bands);
-        let sequence = self.shaped(x, &[bands, 1, num_inputs]);
-        let [w, r, b] = self.gru_weights(&[&layer.up, &layer.down]);
-        let inputs = [&sequence.name, &w, &r, &b];
-        let y = self.graph.nodes("GRU", &inputs, 1, &gru_attributes(hidden, "bidirectional")).remove(0);
-        // [band][direction][1][hidden]: with one sequence, the directions already stand side by side.
-        self.shaped(&GraphValue { name: y, shape: vec![bands, 2, 1, hidden] }, &[1, 1, bands, 2 * hidden])
+        self.write_gru_across(x, layer)
     }
-}
 
-fn gru_attributes(hidden: i64, direction: &str) -> [(&'static str, Attr); 3] {
-    [
-        ("hidden_size", Attr::Int(hidden)),
-        ("linear_before_reset", Attr::Int(1)),
-        ("direction", Attr::Text(direction.to_owned())),
-    ]
+    fn conv(&mut self, x: &GraphValue, layer: &Conv) -> GraphValue {
+        self.write_conv(x, layer)
+    }
+
+    fn conv_in_time(&mut self, x: &GraphValue, layer: &Conv, state: &str) -> GraphValue {
+        self.write_conv_in_time(x, layer, state)
+    }
+
+    fn batch_norm(&mut self, x: &GraphValue, layer: &BatchNorm, axis: usize) -> GraphValue {
+        let mut shape = vec![1; x.shape.len()];
+        shape[LEAD + axis] = -1;
+        let (factor, offset) = layer.factor_and_offset();
+        let (factor, offset) = (self.constant(&factor.reshape(&*shape)), self.constant(&offset.reshape(&*shape)));
+        let scaled = self.mul(x, &factor);
+        self.add(&scaled, &offset)
+    }
+
+    fn lstm_in_time(&mut self, x: &GraphValue, layer: &Lstm, states: &[String; 2]) -> GraphValue {
+        self.write_lstm(x, layer, Some(states))
+    }
+
+    fn lstm_back(&mut self, x: &GraphValue, layer: &Lstm) -> GraphValue {
+        self.write_lstm(x, layer, None)
+    }
+
+    fn grouped_lstm_in_time(&mut self, x: &GraphValue, layer: &GroupedLstm, states: &[String; 2]) -> GraphValue {
+        self.write_grouped_lstm(x, layer, Some(states))
+    }
+
+    fn grouped_lstm_back(&mut self, x: &GraphValue, layer: &GroupedLstm) -> GraphValue {
+        self.write_grouped_lstm(x, layer, None)
+    }
+
+    fn attend(&mut self, qkv: [&GraphValue; 3], layer: &Attention, state: &str) -> GraphValue {
+        self.write_attention(qkv, layer, state)
+    }
+
+    fn delay(&mut self, x: &GraphValue, num_slices: i64, state: &str) -> GraphValue {
+        self.write_delay(x, num_slices, state)
+    }
 }

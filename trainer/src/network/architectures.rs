@@ -1,6 +1,6 @@
 //! The list of networks, and how one is chosen and set.
 
-use super::{Network, band_gru, cdae, first, lstm};
+use super::{Network, band_gru, cdae, first, lstm, umx, unet};
 use crate::transform::Transform;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -15,6 +15,10 @@ pub const ARCHITECTURES: &[Architecture] = &[
     cdae::CAUSAL,
     lstm::ARCHITECTURE,
     band_gru::ARCHITECTURE,
+    unet::ARCHITECTURE,
+    umx::ARCHITECTURE,
+    umx::CAUSAL,
+    umx::UMX,
     #[cfg(test)]
     super::example::ARCHITECTURE,
 ];

@@ -1,11 +1,11 @@
 //! `gain`: masks from the present magnitude of the same coefficient alone. A lesson, not a separator.
 
-use super::{Architecture, Channel, GraphBuilder, GraphOutput, Layout, LookAhead, Mode, Network, State, Weights};
+use super::streamed::{Description, Streamed};
+use super::{Architecture, Channel};
+use crate::layers::{Ops, Unary};
 use crate::transform::Transform;
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use tch::{Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 /// The line for the list of networks.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -13,7 +13,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     about: "a gain per coefficient that moves with its level",
     // Every setting with its value when the command line says nothing; may depend on the transform.
     defaults: |_transform| super::settings(&GainConfig { start: -1.0 }),
-    build: |vs, settings, transform| Ok(Box::new(Gain::new(vs, &super::parse(settings)?, transform))),
+    build: |vs, settings, transform| Ok(Box::new(Streamed::new(Gain::new(vs, &super::parse(settings)?, transform)))),
 };
 
 /// What `--network gain:start=...` may say; stored in every checkpoint.
@@ -32,7 +32,7 @@ struct Gain {
 }
 
 impl Gain {
-    fn new(vs: &nn::Path, config: &GainConfig, transform: &Arc<Transform>) -> Self {
+    fn new(vs: &nn::Path, config: &GainConfig, transform: &Transform) -> Self {
         let num_coefs = transform.plan.num_coefs() as i64;
         let shape = [4, 2, num_coefs];
         Gain {
@@ -43,44 +43,32 @@ impl Gain {
     }
 }
 
-impl Network for Gain {
-    fn layout(&self) -> Layout {
-        Layout::Coefs // magnitudes per coefficient in, masks per coefficient out
-    }
-
+impl Description for Gain {
     fn input_channels(&self) -> Vec<Channel> {
         vec![Channel::Left, Channel::Right]
     }
 
-    fn look_ahead(&self) -> LookAhead {
-        LookAhead::Slices(0)
+    fn num_coefs(&self) -> i64 {
+        self.num_coefs
     }
 
-    fn macs_per_slice(&self) -> u64 {
-        8 * self.num_coefs as u64
+    fn device(&self) -> Device {
+        self.slope.device()
     }
 
     fn set_statistics(&mut self, _inputs: &Tensor) {} // it does not normalize its inputs
 
-    fn zero_state(&self, _batch_size: i64) -> State {
-        State::default() // it has no memory
-    }
-
-    fn forward(&self, inputs: &Tensor, _state: &State, _mode: Mode) -> (Tensor, State) {
-        let x = inputs.unsqueeze(2); // [B][S][1][channel][coef]
-        ((x * &self.slope + &self.offset).sigmoid(), State::default())
+    // The network, for training and for the graph alike. With a memory: see `Ops::gru_in_time`, `conv_in_time`, `delay`.
+    fn masks<O: Ops>(&self, ops: &mut O, magnitudes: &O::Value) -> O::Value {
+        let (slope, offset) = (ops.constant(&self.slope), ops.constant(&self.offset));
+        let x = ops.reshape(magnitudes, &[1, 2, self.num_coefs]);
+        let scaled = ops.mul(&x, &slope);
+        let logits = ops.add(&scaled, &offset);
+        ops.unary(Unary::Sigmoid, &logits)
     }
 
     // Override this only for losses that `--loss` cannot express; most networks do not.
     fn penalty(&self) -> Option<(&'static str, Tensor)> {
         Some(("steepness", self.slope.square().mean(Kind::Float) * 1e-3))
-    }
-
-    fn write_graph(&self, g: &mut GraphBuilder, magnitudes: &str, weights: &Weights) -> Result<GraphOutput> {
-        let (slope, offset) = (weights.constant(g, "slope")?, weights.constant(g, "offset")?);
-        let scaled = g.node("Mul", &[&magnitudes.to_owned(), &slope], &[]); // [2][coef] times [4][2][coef]
-        let logits = g.node("Add", &[&scaled, &offset], &[]);
-        // With a memory: `self.zero_state(1)` makes its inputs and outputs, see `first`.
-        Ok(GraphOutput::new(g.node("Sigmoid", &[&logits], &[]), vec![]))
     }
 }

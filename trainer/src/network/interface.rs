@@ -46,7 +46,7 @@ pub trait Network: Send {
     /// # Errors
     /// If there are none for this architecture, or a tensor is missing or of another shape.
     fn load_published(&mut self, _tensors: &HashMap<String, Tensor>) -> Result<()> {
-        bail!("there are no published weights for this network: expected cdae")
+        bail!("there are no published weights for this network: expected cdae, or umx")
     }
 
     /// The memory before the first slice.
@@ -66,12 +66,26 @@ pub trait Network: Send {
 
     /// Writes the network into a graph that takes one slice per run: from `inputs` `[input][coef]` to masks of any shape
     /// that holds `[stem][plane][coef]`. States are inputs and outputs of the graph, begin as zeros, and are
-    /// declared here: [`State::inputs`] and [`State::outputs`], if they are those of [`Network::zero_state`]. `weights`
+    /// declared here. `weights`
     /// are those to write, by the names of the network's variables.
     ///
     /// # Errors
     /// If a weight is missing, or the network cannot run slice by slice.
     fn write_graph(&self, graph: &mut GraphBuilder, inputs: &str, weights: &Weights) -> Result<GraphOutput>;
+
+    /// Writes the network into a graph that takes a block of slices per run, with nothing before and after them: from `inputs`
+    /// `[slice][input][coef]` to masks of any shape that holds `[slice][stem][plane][coef]`.
+    ///
+    /// # Errors
+    /// If it cannot be written so.
+    fn write_block_graph(
+        &self,
+        _graph: &mut GraphBuilder,
+        _inputs: &str,
+        _num_slices: usize,
+    ) -> Result<models::onnx::Value> {
+        bail!("this network has no graph for blocks of slices")
+    }
 }
 
 /// What a network must hear of what comes after a slice.

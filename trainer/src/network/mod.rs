@@ -28,8 +28,9 @@ mod example;
 mod first;
 mod interface;
 mod lstm;
-mod recurrent;
 mod streamed;
+mod umx;
+mod unet;
 mod weights;
 
 #[cfg(test)]

@@ -11,8 +11,18 @@ use tch::{Device, Kind, Tensor, nn};
 const CASES: &[&str] = &[
     "band-gru:width=10,hidden=6,layers=2,decoder=7,dropout=0.2",
     "band-gru:width=10,hidden=6,layers=1,decoder=7,complex=true",
+    "band-gru:width=10,hidden=6,layers=2,decoder=7,attention=0+4",
+    "band-gru:width=10,hidden=6,layers=2,decoder=7,attention=3+2,look_ahead=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2",
     "first:channels=4+6+8+8,projection_len=12,hidden_len=10,num_layers=2,causal=false",
+    "unet:n_blocks=3,internal_channels=3,n_internal_layers=2",
+    "unet:block=tfc,n_blocks=5,internal_channels=3,n_internal_layers=3,kernel_size_t=2",
+    "unet:block=tdf,n_blocks=3,internal_channels=3,bn_factor=0,bias=true",
+    "unet:block=tdc,n_blocks=3,internal_channels=3,n_internal_layers=2,complex=true,last_activation=tanh",
+    "unet:block=tdc-rnn,n_blocks=3,internal_channels=3,n_internal_layers=2,activation=tanh",
+    "x-umx:hidden_size=6,nb_layers=2",
+    "x-umx-causal:hidden_size=6,nb_layers=2",
+    "umx:hidden_size=6,nb_layers=1,unidirectional=true,bandwidth=10000",
     "cdae:outer=6,inner=5",
     "cdae:outer=6,inner=5,form=offline",
     "cdae-causal:outer=6,inner=5",
@@ -23,7 +33,7 @@ const CASES: &[&str] = &[
 
 /// A transform that the network of a case takes.
 fn transform_of(case: &str) -> &'static str {
-    if case.starts_with("band-") { "stft:512:128" } else { "mel-32" }
+    if ["band-", "unet", "umx", "x-umx"].iter().any(|name| case.starts_with(name)) { "stft:512:128" } else { "mel-32" }
 }
 
 struct Case {
@@ -135,47 +145,101 @@ fn slices_in_two_calls_are_slices_in_one() {
     }
 }
 
+/// Gradients of a sum over the masks of `inputs`, by variable; with our kernels for recurrent layers, or without.
+fn gradients(case: &Case, inputs: &Tensor, with_kernels: bool) -> Vec<(String, Tensor)> {
+    let loss = || {
+        let state = case.network.zero_state(2);
+        let (masks, _) = case.network.forward(inputs, &state, Mode::Train { dropout_seed: 1 });
+        let target = Tensor::arange(masks.numel() as i64, (Kind::Float, Device::Cpu)).sin().reshape(masks.size());
+        (masks - target).square().sum(Kind::Float)
+    };
+    if with_kernels {
+        let (loss, tape) = crate::layers::tape::record(loss);
+        tape.backward(&loss);
+    } else {
+        loss().backward();
+    }
+    let mut gradients = Vec::new();
+    for (name, mut variable) in case.vs.variables() {
+        if variable.requires_grad() {
+            let gradient = variable.grad();
+            gradients.push((name, if gradient.defined() { gradient.copy() } else { Tensor::zeros_like(&variable) }));
+            variable.zero_grad();
+        }
+    }
+    gradients.sort_by(|a, b| a.0.cmp(&b.0));
+    gradients
+}
+
 #[test]
 fn every_weight_learns() {
     for case in CASES.iter().copied().map(Case::new) {
-        let inputs = case.inputs(2, 8);
-        let state = case.network.zero_state(2);
-        let (masks, _) = case.network.forward(&inputs, &state, Mode::Train { dropout_seed: 1 });
-        let target = Tensor::rand(masks.size(), (Kind::Float, Device::Cpu));
-        (masks - target).square().sum(Kind::Float).backward();
-        for (name, variable) in case.vs.variables() {
-            if variable.requires_grad() {
-                let gradient = variable.grad();
-                let size = if gradient.defined() { gradient.abs().max().double_value(&[]) } else { 0.0 };
-                assert!(size > 0.0 && size.is_finite(), "{}: {name} has a gradient of {size}", case.name);
-            }
+        for (name, gradient) in gradients(&case, &case.inputs(2, 8), false) {
+            let size = gradient.abs().max().double_value(&[]);
+            assert!(size > 0.0 && size.is_finite(), "{}: {name} has a gradient of {size}", case.name);
         }
     }
+}
+
+#[test]
+fn gradients_by_our_recurrent_kernels_are_those_of_torch() {
+    for case in CASES.iter().copied().map(Case::new) {
+        let inputs = case.inputs(2, 8);
+        let [torch, ours] = [false, true].map(|with_kernels| gradients(&case, &inputs, with_kernels));
+        let largest = torch.iter().map(|(_, g)| g.abs().max().double_value(&[])).fold(0.0, f64::max);
+        for ((name, torch), (_, ours)) in torch.iter().zip(&ours) {
+            let difference = largest_difference(torch, ours);
+            assert!(difference < 1e-4 * largest, "{}: {name} {difference} apart", case.name);
+        }
+    }
+}
+
+/// Writes the model of a case and loads it.
+fn export_case(case: &Case, block: Option<export::Block>, dir: &std::path::Path) -> anyhow::Result<models::Model> {
+    let weights = Weights(case.vs.variables());
+    let graph = export::write_graph(&*case.network, &weights, &case.transform, block, &dir.join("model.onnx"))?;
+    println!("{}: {} operations", case.name, graph.num_nodes);
+    export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph)?
+        .write(dir)?;
+    Ok(models::Model::load(dir)?)
 }
 
 #[test]
 fn the_exported_graph_computes_what_the_network_computes() {
     for case in CASES.iter().copied().map(Case::new) {
         let dir = tempfile::tempdir().unwrap();
-        let graph = dir.path().join("model.onnx");
-        let weights = Weights(case.vs.variables());
-        let written = export::write_graph(&*case.network, &weights, &case.transform, &graph);
+        let exported = export_case(&case, None, dir.path());
         if case.network.look_ahead() == LookAhead::Unbounded {
-            let error = format!("{:#}", written.unwrap_err());
-            assert!(error.contains("causal"), "{error} names no way out");
+            let error = format!("{:#}", exported.err().unwrap());
+            assert!(error.contains("causal") && error.contains("--block-slices"), "{error} names no way out");
             continue;
         }
-        let graph = written.unwrap();
-        let num_nodes = graph.num_nodes;
-        let manifest =
-            export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph);
-        manifest.unwrap().write(dir.path()).unwrap();
-        let model = models::Model::load(dir.path()).unwrap();
-        let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
-        println!("{}: {num_nodes} operations, masks within {worst:.1e}", case.name);
+        let worst = parity::check(&*case.network, &case.transform, &exported.unwrap()).unwrap();
+        println!("{}: masks within {worst:.1e}", case.name);
         assert!(worst > 0.0, "{}: two implementations that agree in every bit were not compared", case.name);
     }
     assert_eq!(STEMS.len() as i64 * 2, NUM_MASKS);
+}
+
+#[test]
+fn the_graph_of_a_block_computes_what_the_network_computes() {
+    let mut num_compared = 0;
+    for case in CASES.iter().copied().map(Case::new) {
+        let dir = tempfile::tempdir().unwrap();
+        let block = export::Block { num_slices: 13, margin_slices: 2 };
+        let model = match export_case(&case, Some(block), dir.path()) {
+            Ok(model) => model,
+            Err(error) => {
+                let error = format!("{error:#}");
+                assert!(error.contains("no graph for blocks"), "{}: {error}", case.name);
+                continue;
+            }
+        };
+        let worst = parity::check(&*case.network, &case.transform, &model).unwrap();
+        println!("{}: masks of a block within {worst:.1e}", case.name);
+        num_compared += 1;
+    }
+    assert!(num_compared >= 12, "{num_compared}");
 }
 
 #[test]
@@ -200,7 +264,7 @@ fn settings_are_checked_by_name_and_survive_a_round_trip() {
     let old: NetworkConfig = serde_json::from_str(old).unwrap();
     assert_eq!(
         old.complete(&transform).unwrap(),
-        CASES[2].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
+        CASES[4].parse::<NetworkConfig>().unwrap().complete(&transform).unwrap()
     );
 }
 
@@ -212,15 +276,10 @@ fn the_engine_plays_what_validation_hears() {
     let runtime = Arc::new(separator::Runtime::load(&library).unwrap());
     for case in CASES.iter().copied().map(Case::new) {
         let dir = tempfile::tempdir().unwrap();
-        let weights = Weights(case.vs.variables());
-        let Ok(graph) = export::write_graph(&*case.network, &weights, &case.transform, &dir.path().join("model.onnx"))
-        else {
+        let Ok(model) = export_case(&case, None, dir.path()) else {
             continue; // not to be streamed
         };
-        export::manifest("test", "none", case.name, Default::default(), &*case.network, &case.transform, &graph)
-            .and_then(|manifest| Ok(manifest.write(dir.path())?))
-            .unwrap();
-        let mut pipeline = separator::Pipeline::new(&runtime, &models::Model::load(dir.path()).unwrap()).unwrap();
+        let mut pipeline = separator::Pipeline::new(&runtime, &model).unwrap();
         let hop_len = pipeline.hop_len();
         let num_samples = 14 * hop_len;
         let noise = Tensor::randn([4, num_samples as i64, 2], (Kind::Float, Device::Cpu)) * 0.1;

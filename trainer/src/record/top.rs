@@ -1,8 +1,7 @@
 //! The best checkpoints of a run, by score, in the folder `top`.
 
-use crate::record::history::Epoch;
-use anyhow::{Context, Result};
-use std::fs;
+use crate::record::{history::Epoch, parts};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// The file of an epoch's checkpoint, if it has a score.
@@ -25,11 +24,12 @@ pub fn best(past: &[Epoch], num: usize) -> Vec<&Epoch> {
 pub fn prune(out: &Path, past: &[Epoch], num: usize) -> Result<()> {
     let kept: Vec<PathBuf> = best(past, num).into_iter().filter_map(|epoch| path(out, epoch)).collect();
     let dir = out.join("top");
-    let Ok(entries) = fs::read_dir(&dir) else { return Ok(()) };
-    for entry in entries {
-        let file = entry.with_context(|| format!("cannot list {}", dir.display()))?.path();
-        if file.extension().is_some_and(|e| e == "safetensors") && !kept.contains(&file) {
-            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    for file in parts::list(&dir)? {
+        if !kept.contains(&file) {
+            parts::remove(&file)?;
         }
     }
     Ok(())
@@ -38,6 +38,7 @@ pub fn prune(out: &Path, past: &[Epoch], num: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_best_stay() {

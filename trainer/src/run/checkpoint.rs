@@ -1,7 +1,8 @@
-//! One file that holds everything a run needs to go on, written beside and renamed: it is old or new, never half.
+//! One file that holds everything a run needs to go on, written beside and renamed: it is old or new, never half. It may be
+//! cut into parts ([`parts`]).
 
 use crate::network::Network;
-use crate::record::RunState;
+use crate::record::{RunState, parts};
 use crate::run::adam::Adam;
 use crate::run::average::{Average, averaged_variable};
 use crate::transform::Transform;
@@ -11,8 +12,15 @@ use tch::{Device, Tensor, nn::VarStore, no_grad};
 
 const META: &str = "run_state_json";
 
-/// Writes weights, their average, Adam's moments and the state of the run.
-pub fn save(path: &Path, vs: &VarStore, average: &Average, adam: &Adam, state: &RunState) -> Result<()> {
+/// Writes weights, their average, Adam's moments and the state of the run; in parts if it is longer than `max_len` bytes.
+pub fn save(
+    path: &Path,
+    vs: &VarStore,
+    average: &Average,
+    adam: &Adam,
+    state: &RunState,
+    max_len: Option<u64>,
+) -> Result<()> {
     let json = serde_json::to_vec(state)?;
     let mut tensors: Vec<(String, Tensor)> = vs.variables().into_iter().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
@@ -23,7 +31,7 @@ pub fn save(path: &Path, vs: &VarStore, average: &Average, adam: &Adam, state: &
         tensors.into_iter().map(|(n, t)| (n, t.detach().to_device(Device::Cpu))).collect();
     let part = path.with_extension("part");
     Tensor::write_safetensors(&tensors, &part).with_context(|| format!("cannot write {}", part.display()))?;
-    base::put_in_place(&part, path).with_context(|| format!("cannot write {}", path.display()))
+    parts::put_in_place(&part, path, max_len)
 }
 
 /// Whether tensors are those of a checkpoint.
@@ -41,7 +49,8 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads a checkpoint.
     pub fn open(path: &Path) -> Result<Self> {
-        let tensors = Tensor::read_safetensors(path).with_context(|| format!("{} is no checkpoint", path.display()))?;
+        let (file, _kept) = parts::in_one_file(path)?;
+        let tensors = Tensor::read_safetensors(file).with_context(|| format!("{} is no checkpoint", path.display()))?;
         let Some((_, json)) = tensors.iter().find(|(name, _)| name == META) else {
             bail!("{}: the tensor {META} is missing: not a checkpoint of this trainer", path.display());
         };

@@ -8,14 +8,15 @@ use crate::layers::tape;
 use crate::loss::Objective;
 use crate::network::{Mode, Network, num_parameters};
 use crate::precision::{is_bf16, with_precision};
-use crate::record::RunState;
+use crate::record::{RunState, parts};
 use crate::run::adam::Adam;
 use crate::run::average::Average;
 use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::divergence::Divergence;
 use crate::transform::Transform;
-use anyhow::{Context, Result};
-use std::path::Path;
+use anyhow::{Context, Result, bail};
+use base::STEMS;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::{Device, Tensor, nn};
 
@@ -32,6 +33,8 @@ pub struct Session {
     pub averaged: Box<dyn Network>,
     /// Where it computes.
     pub device: Device,
+    /// Bytes of a file beyond which a checkpoint is cut into parts.
+    pub max_file_len: Option<u64>,
     vs: nn::VarStore,
     network: Box<dyn Network>,
     objective: Objective,
@@ -77,7 +80,19 @@ impl Session {
             checkpoint.restore(&vs, &mut average, &mut adam)?;
         }
         let divergence = Divergence::default();
-        Ok(Session { run, transform, averaged, device, vs, network, objective, adam, average, divergence })
+        Ok(Session {
+            max_file_len: None,
+            run,
+            transform,
+            averaged,
+            device,
+            vs,
+            network,
+            objective,
+            adam,
+            average,
+            divergence,
+        })
     }
 
     /// What its batches must hold.
@@ -100,14 +115,12 @@ impl Session {
     }
 
     /// Takes the averaged weights and statistics of a checkpoint of the same network, or the weights of a published state
-    /// dict (.safetensors, or PyTorch's .pth) if the network knows one. For new runs.
+    /// dict (.safetensors, or PyTorch's .pth) or of a folder of them, one for each stem, if the network knows such. For new runs.
     ///
     /// # Errors
     /// If it cannot be read, or is not for this network.
     pub fn start_from(&mut self, path: &Path) -> Result<()> {
-        let is_safetensors = path.extension().is_some_and(|e| e == "safetensors");
-        let read = if is_safetensors { Tensor::read_safetensors(path) } else { Tensor::loadz_multi(path) };
-        let tensors = read.with_context(|| format!("{}: expected a checkpoint or a state dict", path.display()))?;
+        let tensors = if path.is_dir() { read_dir_of_stems(path)? } else { read_tensors(path)? };
         let loaded = if checkpoint::is_checkpoint(&tensors) {
             Checkpoint::open(path).and_then(|checkpoint| checkpoint.restore_average(&self.vs))
         } else {
@@ -164,7 +177,7 @@ impl Session {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &self.vs, &self.average, &self.adam, &self.run)
+        checkpoint::save(path, &self.vs, &self.average, &self.adam, &self.run, self.max_file_len)
     }
 
     /// Every weight and statistic, by name.
@@ -176,4 +189,34 @@ impl Session {
         values.sort_by(|a, b| a.0.cmp(&b.0));
         values
     }
+}
+
+fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
+    let is_safetensors = path.extension().is_some_and(|e| e == "safetensors");
+    let (file, _kept) = parts::in_one_file(path)?;
+    let read = if is_safetensors { Tensor::read_safetensors(file) } else { Tensor::loadz_multi(file) };
+    read.with_context(|| format!("{}: expected a checkpoint or a state dict", path.display()))
+}
+
+/// State dicts of a folder, their names behind that of the stem that their file begins with (`vocals-b62c91ce.pth`).
+fn read_dir_of_stems(dir: &Path) -> Result<Vec<(String, Tensor)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
+        files.push(entry.with_context(|| format!("cannot list {}", dir.display()))?.path());
+    }
+    files.sort();
+    let mut tensors = Vec::new();
+    for stem in STEMS {
+        let is_of = |file: &&PathBuf| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let is_weights = name.ends_with(".pth") || name.ends_with(".safetensors");
+            is_weights && name.strip_prefix(stem).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
+        };
+        let mut of_stem = files.iter().filter(is_of);
+        let (Some(file), None) = (of_stem.next(), of_stem.next()) else {
+            bail!("{}: expected one file {stem}-....pth or .safetensors", dir.display());
+        };
+        tensors.extend(read_tensors(file)?.into_iter().map(|(name, tensor)| (format!("{stem}.{name}"), tensor)));
+    }
+    Ok(tensors)
 }

@@ -103,7 +103,9 @@ fn a_resumed_run_is_the_same_run() {
     losses(&mut whole, &batches[..3]);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("last.safetensors");
+    whole.max_file_len = Some(10_000);
     whole.save(&path).unwrap();
+    assert!(!path.exists(), "not in parts");
     let mut resumed = session(Some(&Checkpoint::open(&path).unwrap()));
     assert_eq!(whole.values(), resumed.values());
     assert_eq!(losses(&mut whole, &batches[3..]), losses(&mut resumed, &batches[3..]));

@@ -6,9 +6,9 @@ use crate::batch::draw::Drawing;
 use crate::batch::loader::{BatchConfig, Loader};
 use crate::data::{Data, DataConfig};
 use crate::data::{STEMS, WholeSong};
-use crate::record::RunState;
 use crate::record::history::Epoch;
 use crate::record::top;
+use crate::record::{RunState, parts};
 use crate::report;
 use crate::report::snippet::Snippet;
 use crate::report::tensorboard::EventWriter;
@@ -37,6 +37,8 @@ pub struct TrainConfig {
     pub epoch_steps: u64,
     /// Seconds between checkpoints within an epoch.
     pub save_s: f64,
+    /// Bytes of a file beyond which a checkpoint is cut into parts.
+    pub max_file_len: Option<u64>,
     /// Best checkpoints that are kept.
     pub top: usize,
     /// Worker threads that make batches.
@@ -63,6 +65,7 @@ pub fn train(config: &TrainConfig, watch: &mut dyn FnMut(&Epoch) -> Control) -> 
     let begun = Instant::now();
     fs::create_dir_all(&config.out).with_context(|| format!("cannot make {}", config.out.display()))?;
     let (mut session, is_new) = open_session(config)?;
+    session.max_file_len = config.max_file_len;
     let data = Data::open(&config.data, &config.out)?;
     match &config.start {
         _ if !is_new => {}
@@ -122,7 +125,7 @@ impl TrainConfig {
 /// The run in `out`, or a new one; and whether it is new.
 fn open_session(config: &TrainConfig) -> Result<(Session, bool)> {
     let last = config.out.join("last.safetensors");
-    if !last.is_file() {
+    if !parts::exists(&last) {
         return Ok((Session::new(config.run.clone(), None, config.device)?, true));
     }
     let checkpoint = Checkpoint::open(&last)?;

@@ -3,16 +3,20 @@
 //! After BSRNN (Luo and Yu 2023) in a form that streams: every band of a slice becomes a vector (a dense layer of its
 //! own); layers of a GRU over time, whose weights all bands share and whose state each band has for itself, and of a
 //! GRU up and down the bands of the slice, both with a layer norm before and a residual around them; and a small
-//! network of its own per band makes the masks of its bins.
+//! network of its own per band makes the masks of its bins. A layer may also have attention over the last slices, and
+//! with a look-ahead the layers see, besides the slice that they are about, what a GRU and attention make of those
+//! after it ([`Future`]).
 
 mod bands;
+mod future;
 
 use super::streamed::{Description, Streamed};
-use super::{Architecture, Channel, InputKind, OutputKind};
-use crate::layers::{BandLinear, BiGru, Gru, Norm, Ops, Unary};
+use super::{Architecture, Channel, InputKind, LookAhead, OutputKind};
+use crate::layers::{Attention, BandLinear, BiGru, Gru, Linear, Norm, Ops, Unary};
 use crate::transform::Transform;
 use anyhow::{Result, ensure};
 use bands::BandGroup;
+use future::{Future, attend};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -29,6 +33,8 @@ pub const ARCHITECTURE: Architecture = Architecture {
             band_scale: 1.0,
             complex: false,
             dropout: 0.1,
+            attention: vec![0, 0],
+            look_ahead: 0,
         };
         super::settings(&config)
     },
@@ -53,7 +59,18 @@ pub struct BandGruConfig {
     pub complex: bool,
     /// Share of the values that are dropped before the masks are made, in training.
     pub dropout: f64,
+    /// `[layer]` Slices that the attention of a layer spans; 0, or no entry: none.
+    #[serde(default)]
+    pub attention: Vec<i64>,
+    /// Slices after the one that masks are for.
+    #[serde(default)]
+    pub look_ahead: i64,
 }
+
+/// Heads of every attention.
+const HEADS: i64 = 2;
+/// Width of a head.
+const HEAD_WIDTH: i64 = 16;
 
 const STEMS: i64 = 4;
 /// Added to amplitudes before the logarithm: -80 dB.
@@ -71,6 +88,7 @@ struct BandGru {
     feature_scale: Tensor,
     /// `[group]`
     encoder: Vec<BandLinear>,
+    future: Option<Future>,
     layers: Vec<Layer>,
     norm: Norm,
     /// `[group]`
@@ -80,9 +98,10 @@ struct BandGru {
 struct Layer {
     time_norm: Norm,
     time: Gru,
+    past: Option<(Norm, Attention)>,
     band_norm: Norm,
     band: BiGru,
-    mix: crate::layers::Linear,
+    mix: Linear,
 }
 
 impl BandGru {
@@ -95,6 +114,17 @@ impl BandGru {
         );
         ensure!(config.layers > 0 && config.width > 0, "expected at least one layer of some width");
         ensure!((0.0..1.0).contains(&config.dropout), "dropout: expected 0 to 1, got {}", config.dropout);
+        let windows = &config.attention;
+        ensure!(
+            windows
+                .iter()
+                .enumerate()
+                .all(|(i, window)| *window == 0 || (i < config.layers && (2..=4096).contains(window))),
+            "attention: expected a window of 2 to 4096 slices for each of {} layers, or 0, got {windows:?}",
+            config.layers
+        );
+        let look_ahead = config.look_ahead;
+        ensure!((0..=256).contains(&look_ahead), "look_ahead: expected 0 to 256 slices, got {look_ahead}");
         let groups = bands::split(plan, config.band_scale);
         let (width, hidden) = (config.width, config.hidden);
         let num_bins = plan.num_bins() as i64;
@@ -109,9 +139,13 @@ impl BandGru {
             Layer {
                 time_norm: Norm::new(&(&vs / "time_norm"), width),
                 time: Gru::new(&(&vs / "time"), width, width),
+                past: config.attention.get(i).copied().filter(|window| *window > 0).map(|window| {
+                    let vs = &vs / "past";
+                    (Norm::new(&(&vs / "norm"), width), Attention::new(&vs, width, HEADS, HEAD_WIDTH, window, 0))
+                }),
                 band_norm: Norm::new(&(&vs / "band_norm"), width),
                 band: BiGru::new(&(&vs / "band"), width, hidden),
-                mix: crate::layers::Linear::new(&(&vs / "mix"), 2 * hidden, width),
+                mix: Linear::new(&(&vs / "mix"), 2 * hidden, width),
             }
         });
         let decoder = groups.iter().enumerate().map(|(i, group)| {
@@ -126,6 +160,7 @@ impl BandGru {
             feature_offset: vs.zeros_no_train("feature_offset", &[num_features, num_bins]),
             feature_scale: vs.ones_no_train("feature_scale", &[num_features, num_bins]),
             encoder: encoder.collect(),
+            future: (config.look_ahead > 0).then(|| Future::new(&(vs / "future"), width, config.look_ahead)),
             layers: layers.collect(),
             norm: Norm::new(&(vs / "norm"), width),
             decoder: decoder.collect(),
@@ -238,6 +273,10 @@ impl Description for BandGru {
         if self.config.complex { OutputKind::ComplexMask } else { OutputKind::Mask }
     }
 
+    fn look_ahead(&self) -> LookAhead {
+        LookAhead::Slices(self.config.look_ahead as usize)
+    }
+
     fn num_coefs(&self) -> i64 {
         self.num_bins
     }
@@ -262,13 +301,21 @@ impl Description for BandGru {
         let (offset, scale) = (ops.constant(&self.feature_offset), ops.constant(&self.feature_scale));
         let features = ops.add(&features, &offset);
         let features = ops.mul(&features, &scale);
-        let features = ops.pad(&features, self.num_padding_bins());
+        let features = ops.pad(&features, 1, self.num_padding_bins());
         let mut x = self.encode(ops, &features);
+        if let Some(future) = &self.future {
+            x = future.apply(ops, &x);
+        }
         for (i, layer) in self.layers.iter().enumerate() {
             x = ops.cut(&x);
             let normed = ops.norm(&x, &layer.time_norm);
             let past = ops.gru_in_time(&normed, &layer.time, &format!("time_{i}"));
             x = ops.add(&x, &past);
+            if let Some((norm, attention)) = &layer.past {
+                let normed = ops.norm(&x, norm);
+                let seen = attend(ops, &normed, &normed, attention, &format!("past_{i}"));
+                x = ops.add(&x, &seen);
+            }
             x = ops.cut(&x);
             let normed = ops.norm(&x, &layer.band_norm);
             let across = ops.gru_across(&normed, &layer.band);
