@@ -68,7 +68,9 @@ fn output(name: Option<&str>) -> Option<Device> {
 /// Names of all devices for output, the default one first.
 pub fn output_names() -> Vec<String> {
     let default = cpal::default_host().default_output_device().into_iter();
-    let all = hosts().flat_map(|host| host.output_devices().into_iter().flatten().collect::<Vec<_>>());
+    let all = hosts().flat_map(|host| {
+        host.output_devices().into_iter().flatten().filter(Device::supports_output).collect::<Vec<_>>()
+    });
     let mut names: Vec<String> = Vec::new();
     for name in default.chain(all).map(|device| name_of(&device)).chain([NULL_DEVICE.to_owned()]) {
         if !names.contains(&name) {
