@@ -4,7 +4,12 @@
 //! `UNBRAID_FUZZ_CASES` says how many (300 by default, 100000 for a long run), `UNBRAID_FUZZ_FIRST` where to begin. Cases
 //! run in child processes with bounded memory, so that an abort within ONNX Runtime is seen as the failure of a case.
 
-use models::{Manifest, Model, limits::MAX_BUFFERED_LEN, sha256_file, testing::Mutator};
+use models::{
+    Manifest, Model,
+    limits::{MAX_BUFFERED_LEN, MAX_RUN_BYTES},
+    sha256_file,
+    testing::Mutator,
+};
 use separator::{
     Pipeline, Runtime, SeparatorError,
     testing::{TestModel, runtime},
@@ -66,6 +71,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Address space of a child: ONNX Runtime itself maps about 1 GiB.
 #[cfg(target_os = "linux")]
 const MAX_CHILD_BYTES: u64 = 8 << 30;
+/// What a child may have in memory beside what graphs need while they run.
+const MAX_OTHER_BYTES: usize = 2 << 30;
 /// What reading a model may take beside the files' contents: each byte of a manifest becomes a few.
 const MAX_LOAD_BYTES: usize = 4 << 20;
 
@@ -97,6 +104,7 @@ fn damaged_models_are_refused_or_run() {
     }
     println!("{num_cases} cases from {first}: {totals:?}");
     assert!(failures.is_empty(), "{failures:#?}");
+    assert!(totals.max_resident_bytes < MAX_RUN_BYTES + MAX_OTHER_BYTES, "{totals:?}");
     assert!(totals.ran > 0 && totals.refused_at_load > 0 && totals.refused_at_open > 0, "{totals:?}");
 }
 
@@ -108,6 +116,8 @@ struct Totals {
     refused_at_open: usize,
     max_load_bytes: usize,
     max_bytes: usize,
+    /// Of a child, ONNX Runtime and all, over its cases.
+    max_resident_bytes: usize,
 }
 
 /// Runs cases in a child; gives the case that it was at, and why it ended too early.
@@ -128,6 +138,9 @@ fn run_child(dir: &Path, first: usize, last: usize, totals: &mut Totals) -> (usi
     let problem = loop {
         match lines.recv_timeout(PATIENCE) {
             Ok(line) => {
+                if let Some(peak) = line.strip_prefix("peak ") {
+                    totals.max_resident_bytes = totals.max_resident_bytes.max(peak.parse().unwrap());
+                }
                 let Some(rest) = line.strip_prefix("case ") else { continue };
                 let mut words = rest.split(' ');
                 at = words.next().unwrap().parse().unwrap();
@@ -214,6 +227,14 @@ fn run_cases(place: &Path) {
         let (outcome, load, all) = run_case(&runtime, &dir, manifest.len() + bytes.len());
         println!("\ncase {case} {outcome} {load} {all}");
     }
+    println!("\npeak {}", max_resident_bytes());
+}
+
+/// 0 where the system does not tell.
+fn max_resident_bytes() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<usize>().ok()).unwrap_or(0) * 1024
 }
 
 fn toml_of(text: &str) -> Manifest {

@@ -6,9 +6,9 @@ use crate::data::song_folder::SongFolder;
 use crate::data::split::SongList;
 use crate::data::stem::Stem;
 use anyhow::{Result, bail};
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use rayon::prelude::*;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use base::STEMS;
 /// Index of vocals in [`STEMS`].
@@ -97,13 +97,14 @@ pub struct Songs {
 pub fn open(lists: &[SongList], decoder: &Decoder, progress: impl Fn(&str) + Sync) -> Result<Songs> {
     let mut all = Songs { songs: Vec::new(), left_out: Vec::new() };
     for SongList { folder, songs: dirs } in lists {
-        let mut songs: Vec<Result<Song>> = in_parallel(dirs, |dir| {
+        let read = |dir: &PathBuf| {
             let song = SongFolder::open(dir).and_then(|folder| open_song(&folder, decoder));
             progress(&dir.file_name().unwrap_or_default().to_string_lossy());
             song
-        });
+        };
+        let songs: Vec<Result<Song>> = dirs.par_iter().map(read).collect();
         let num_good = songs.iter().filter(|song| song.is_ok()).count();
-        for (song, dir) in songs.drain(..).zip(dirs) {
+        for (song, dir) in songs.into_iter().zip(dirs) {
             match song {
                 Ok(song) => all.songs.push(Song { weight: folder.weight / num_good as f64, ..song }),
                 Err(error) => all.left_out.push(format!("{}: {error:#}", dir.display())),
@@ -115,27 +116,6 @@ pub fn open(lists: &[SongList], decoder: &Decoder, progress: impl Fn(&str) + Syn
         }
     }
     Ok(all)
-}
-
-/// Maps on as many threads as there are cores; results are in order.
-fn in_parallel<R: Send>(dirs: &[std::path::PathBuf], map: impl Fn(&Path) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new((0..dirs.len()).map(|_| None).collect::<Vec<Option<R>>>());
-    let num_threads = std::thread::available_parallelism().map_or(1, usize::from).min(dirs.len());
-    std::thread::scope(|scope| {
-        for _ in 0..num_threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(dir) = dirs.get(index) else { break };
-                    let result = map(dir);
-                    results.lock().expect("no thread panics with the lock")[index] = Some(result);
-                }
-            });
-        }
-    });
-    let results = results.into_inner().expect("no thread panicked");
-    results.into_iter().map(|result| result.expect("every index was taken once")).collect()
 }
 
 fn open_song(folder: &SongFolder, decoder: &Decoder) -> Result<Song> {
