@@ -1,5 +1,6 @@
 //! Sound cards, through cpal: ALSA, CoreAudio, WASAPI; and one that nobody hears.
 
+use crate::resampling::resampled;
 use anyhow::{Context, Result, anyhow, bail};
 use cpal::{
     BufferSize, Device, FromSample, Sample, SampleFormat, SizedSample, Stream, StreamConfig,
@@ -49,11 +50,27 @@ impl Drop for NullDevice {
     }
 }
 
+/// The system's own sound, then JACK where it runs (and its library is there: it is looked for at run time).
+fn hosts() -> impl Iterator<Item = cpal::Host> {
+    let default = cpal::default_host();
+    let id = default.id();
+    let others = cpal::available_hosts().into_iter().filter(move |other| *other != id);
+    std::iter::once(default).chain(others.filter_map(|id| cpal::host_from_id(id).ok()))
+}
+
+fn output(name: Option<&str>) -> Option<Device> {
+    match name {
+        Some(name) => hosts().find_map(|host| host.output_devices().ok()?.find(|device| is_called(device, name))),
+        None => cpal::default_host().default_output_device(),
+    }
+}
+
 /// Names of all devices for output, the default one first.
 pub fn output_names() -> Vec<String> {
-    let host = cpal::default_host();
-    let default = host.default_output_device().into_iter();
-    let all = host.output_devices().into_iter().flatten();
+    let default = cpal::default_host().default_output_device().into_iter();
+    let all = hosts().flat_map(|host| {
+        host.output_devices().into_iter().flatten().filter(Device::supports_output).collect::<Vec<_>>()
+    });
     let mut names: Vec<String> = Vec::new();
     for name in default.chain(all).map(|device| name_of(&device)).chain([NULL_DEVICE.to_owned()]) {
         if !names.contains(&name) {
@@ -63,23 +80,26 @@ pub fn output_names() -> Vec<String> {
     names
 }
 
-/// Opens a device for output: the default one, or that of a name, and begins to play.
+/// Opens a device for output: the default one, or that of a name, and begins to play. A device that does not know the rate
+/// gets what it knows, resampled.
 ///
 /// # Errors
-/// There is no such device, or it does not play at that rate.
+/// There is no such device, or it cannot be opened.
 pub fn play(name: Option<&str>, sample_rate_hz: u32, render: Render) -> Result<Output> {
     if name == Some(NULL_DEVICE) {
         return play_null(sample_rate_hz, render);
     }
-    let host = cpal::default_host();
-    let device = match name {
-        Some(name) => host.output_devices().ok().and_then(|mut all| all.find(|device| is_called(device, name))),
-        None => host.default_output_device(),
-    };
-    let device = device.ok_or_else(|| no_device(name, "plays"))?;
+    let device = output(name).ok_or_else(|| no_device(name, "plays"))?;
     let supported = device.supported_output_configs();
     let configs: Vec<_> = supported.map_err(|error| cannot(&device, "be asked what it plays", &error))?.collect();
-    let format = best_format(&device, &configs, sample_rate_hz, "plays")?;
+    let (format, render) = match best_format(&device, &configs, sample_rate_hz, "plays") {
+        Ok(format) => (format, render),
+        Err(error) => {
+            let known = nearest_rate_hz(&configs, sample_rate_hz).ok_or(error)?;
+            let format = best_format(&device, &configs, known, "plays")?;
+            (format, resampled(render, sample_rate_hz, known)?)
+        }
+    };
     let stream = match format.sample_format {
         SampleFormat::F32 => output_stream::<f32>(&device, format.config, render),
         SampleFormat::I32 => output_stream::<i32>(&device, format.config, render),
@@ -94,10 +114,9 @@ pub fn play(name: Option<&str>, sample_rate_hz: u32, render: Render) -> Result<O
 /// # Errors
 /// There is no such device, or it does not record at that rate.
 pub fn record(name: Option<&str>, sample_rate_hz: u32, mut take: Take) -> Result<Stream> {
-    let host = cpal::default_host();
     let device = match name {
-        Some(name) => host.input_devices().ok().and_then(|mut all| all.find(|device| is_called(device, name))),
-        None => host.default_input_device(),
+        Some(name) => hosts().find_map(|host| host.input_devices().ok()?.find(|device| is_called(device, name))),
+        None => cpal::default_host().default_input_device(),
     };
     let device = device.ok_or_else(|| no_device(name, "records"))?;
     let supported = device.supported_input_configs();
@@ -146,12 +165,21 @@ pub fn record(name: Option<&str>, sample_rate_hz: u32, mut take: Take) -> Result
 
 /// The rate that a device prefers.
 pub fn preferred_rate_hz(name: Option<&str>) -> Option<u32> {
-    let host = cpal::default_host();
-    let device = match name {
-        Some(name) => host.output_devices().ok()?.find(|device| is_called(device, name))?,
-        None => host.default_output_device()?,
-    };
+    let device = output(name)?;
     Some(device.default_output_config().ok()?.sample_rate())
+}
+
+/// The lowest rate that a device knows and that takes nothing away, or else the highest; usual ones first.
+fn nearest_rate_hz(configs: &[cpal::SupportedStreamConfigRange], sample_rate_hz: u32) -> Option<u32> {
+    let usual = [48_000, 44_100, 96_000, 88_200, 192_000].into_iter();
+    let known = usual.filter(|&rate| configs.iter().any(|config| config.contains_rate(rate)));
+    let limits = configs.iter().map(cpal::SupportedStreamConfigRange::max_sample_rate);
+    let mut rates: Vec<u32> = known.collect();
+    if rates.is_empty() {
+        rates.extend(limits);
+    }
+    let above = rates.iter().copied().filter(|&rate| rate >= sample_rate_hz).min();
+    above.or_else(|| rates.into_iter().max())
 }
 
 struct Format {

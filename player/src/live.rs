@@ -2,7 +2,7 @@
 
 use crate::{
     device::{self, MAX_BLOCK_LEN, NULL_DEVICE, Output},
-    separating,
+    installation, separating,
 };
 use anyhow::Result;
 use cpal::Stream;
@@ -10,7 +10,7 @@ use rtrb::{Consumer, RingBuffer};
 use separator::{EngineConfig, EngineState, SpectrumFeed};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -19,6 +19,7 @@ use std::{
 use unbraid_plugin::{
     meters::{MeterWriter, Meters},
     mix_controls::ControlSet,
+    model_choice::ModelChoice,
     params::UnbraidParams,
     processor::{Controls, Processor},
     reporter::{Activity, StatusBoard},
@@ -42,9 +43,8 @@ pub struct Cards {
 
 /// Runs until it is dropped.
 pub struct Live {
-    _input: Option<Stream>,
-    _output: Output,
-    _engine: Watch,
+    running: Arc<Mutex<Option<Running>>>,
+    cards: Cards,
     /// The controls of the stems.
     pub params: Arc<UnbraidParams>,
     /// How it is doing.
@@ -56,25 +56,98 @@ pub struct Live {
     num_gaps: Arc<AtomicU64>,
 }
 
+/// An engine between two sound cards.
+struct Running {
+    _input: Option<Stream>,
+    _output: Output,
+    _engine: Watch,
+}
+
+/// What every engine is connected to.
+#[derive(Clone)]
+struct Shared {
+    cards: Cards,
+    params: Arc<UnbraidParams>,
+    board: Arc<StatusBoard>,
+    meters: Arc<Meters>,
+    spectra: Arc<SpectrumFeed>,
+    num_gaps: Arc<AtomicU64>,
+}
+
 impl Live {
     /// Starts engine and sound cards.
     ///
     /// # Errors
     /// A card is not there or does not know the rate, or the engine cannot be started.
     pub fn start(engine: separating::Engine, cards: &Cards) -> Result<Live> {
+        let live = Live {
+            running: Arc::default(),
+            cards: cards.clone(),
+            params: Arc::default(),
+            board: Arc::default(),
+            meters: Arc::default(),
+            spectra: Arc::default(),
+            num_gaps: Arc::default(),
+        };
+        live.params.models.choose(ModelChoice::playing(&engine.model.manifest.name));
+        *lock(&live.running) = Some(live.shared().start(engine)?);
+        Ok(live)
+    }
+
+    /// From now on a model that is chosen in the editor is gone to: with a new engine, since it may need another latency.
+    pub fn follow_choice(&self) {
+        let (running, shared) = (Arc::downgrade(&self.running), self.shared());
+        self.params.models.call_on_change(move |choice, _| {
+            let (running, shared, name) = (running.clone(), shared.clone(), choice.playing.name.clone());
+            // The window goes on meanwhile.
+            thread::spawn(move || {
+                let Some(running) = running.upgrade() else { return };
+                let mut running = lock(&running);
+                let board = shared.board.clone();
+                let started = installation::find(Some(&name)).and_then(|engine| {
+                    // The cards are free for the new one then.
+                    *running = None;
+                    shared.start(engine)
+                });
+                match started {
+                    Ok(new) => *running = Some(new),
+                    Err(error) => board.update(|status| status.message = Some(format!("{name}: {error:#}"))),
+                }
+            });
+        });
+    }
+
+    /// How often the input had nothing when the output needed it.
+    pub fn num_gaps(&self) -> u64 {
+        self.num_gaps.load(Ordering::Relaxed)
+    }
+
+    fn shared(&self) -> Shared {
+        Shared {
+            cards: self.cards.clone(),
+            params: self.params.clone(),
+            board: self.board.clone(),
+            meters: self.meters.clone(),
+            spectra: self.spectra.clone(),
+            num_gaps: self.num_gaps.clone(),
+        }
+    }
+}
+
+impl Shared {
+    fn start(self, engine: separating::Engine) -> Result<Running> {
+        let Shared { cards, params, board, meters, spectra, num_gaps } = self;
         let rate_hz = f64::from(cards.sample_rate_hz);
         let config = EngineConfig { sample_rate_hz: rate_hz, max_block_len: ENGINE_BLOCK_LEN };
         let name = engine.model.manifest.name.clone();
         let (started, audio_side) = separator::Engine::start(engine.runtime, &engine.model, &config)?;
-        let (params, meters, spectra): (Arc<UnbraidParams>, Arc<Meters>, Arc<SpectrumFeed>) = Default::default();
-        started.publish_spectra(spectra.clone());
-        let board: Arc<StatusBoard> = Arc::default();
+        started.publish_spectra(spectra);
         board.update(|status| {
             (status.latency_samples, status.sample_rate_hz) = (audio_side.latency_samples(), rate_hz);
         });
-        let watch = Watch::start(started, name, board.clone())?;
+        let watch = Watch::start(started, name, board)?;
         let mut processor = Processor::new(audio_side, rate_hz, ENGINE_BLOCK_LEN, params.mix_controls());
-        processor.set_meter_writer(MeterWriter::new(meters.clone(), rate_hz));
+        processor.set_meter_writer(MeterWriter::new(meters, rate_hz));
 
         let (mut to_output, from_input) = RingBuffer::new((2.0 * RING_S * rate_hz) as usize);
         let is_silent = cards.input.as_deref() == Some(NULL_DEVICE);
@@ -88,23 +161,19 @@ impl Live {
             true => None,
             false => Some(device::record(cards.input.as_deref(), cards.sample_rate_hz, take)?),
         };
-        let num_gaps = Arc::new(AtomicU64::new(0));
-        let mut source = Source { ring: from_input, is_filling: true, num_gaps: num_gaps.clone() };
-        let audio_params = params.clone();
+        let mut source = Source { ring: from_input, is_filling: true, num_gaps };
         let render = Box::new(move |[left, right]: [&mut [f32]; 2]| {
             source.read_into([&mut *left, &mut *right]);
-            let mix = audio_params.mix_controls();
-            let controls = Controls { mix, at_once: ControlSet::ALL, is_offline: false };
+            let controls = Controls { mix: params.mix_controls(), at_once: ControlSet::ALL, is_offline: false };
             processor.process(&mut [left, right], 2, Default::default(), controls);
         });
         let output = device::play(cards.output.as_deref(), cards.sample_rate_hz, render)?;
-        Ok(Live { _input: input, _output: output, _engine: watch, params, board, meters, spectra, num_gaps })
+        Ok(Running { _input: input, _output: output, _engine: watch })
     }
+}
 
-    /// How often the input had nothing when the output needed it.
-    pub fn num_gaps(&self) -> u64 {
-        self.num_gaps.load(Ordering::Relaxed)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Owns the engine, and brings the board up to date.

@@ -90,12 +90,12 @@ impl Window {
     pub fn new(shown: Shown, player: Option<Arc<Player>>, file: SettingsFile) -> Self {
         let Shown { params, board, meters, spectra } = shown;
         let mut view = View::new(params.clone(), board, meters, spectra.clone(), file);
+        view.shelf = Shelf::of(installation::model_dirs());
         if let Some(player) = &player {
             // Stems come long before they are played.
             let len_s = player.song.likely_len() as f64 / f64::from(player.song.sample_rate_hz());
             view.spectrogram.history = SpectrumHistory::new(((len_s / COLUMN_S) as usize + 500).min(MAX_COLUMNS));
             spectra.set_wanted(true);
-            view.shelf = Shelf::of(installation::model_dirs());
             player.follow_choice();
         }
         let song = player.map(|player| (player, Timeline::default()));

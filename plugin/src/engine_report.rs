@@ -89,8 +89,9 @@ impl Report {
             let num_late = status.late_hops - self.late_hops;
             self.late_hops = status.late_hops;
             self.looks_until_late_message = LOOKS_PER_LATE_MESSAGE;
+            let how_often = if num_late == 1 { "once".to_owned() } else { format!("{num_late} times") };
             return Some(Message::Warning(format!(
-                "Unbraid came late {num_late} times and let the mix through instead (load of its thread: {:.0} %). Close \
+                "Unbraid came late {how_often} and let the mix through instead (load of its thread: {:.0} %). Close \
                  other programs, use fewer instances, or render offline, where nothing is ever late",
                 100.0 * status.load
             )));
@@ -162,7 +163,7 @@ mod tests {
         }
         match &texts[..] {
             [Message::Warning(first), Message::Warning(second)] => {
-                assert!(first.contains(" 1 times") && first.contains("50 %"), "{first}");
+                assert!(first.contains(" once ") && first.contains("50 %"), "{first}");
                 assert!(second.contains(&format!(" {LOOKS_PER_LATE_MESSAGE} times")), "{second}");
             }
             other => panic!("{other:?}"),

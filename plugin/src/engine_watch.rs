@@ -15,11 +15,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How long a host may take to activate an instance anew before it is asked in another way.
+const RESTART_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Owns an engine, and has it looked after.
 pub struct EngineWatch {
@@ -32,6 +34,8 @@ struct Watched {
     /// The models that were chosen last.
     chosen: Mutex<ModelChoice>,
     reporter: Reporter,
+    /// Since when the host has been asked to activate the instance anew.
+    restart_asked: Mutex<Option<Instant>>,
     /// None once the instance is gone: its host must not hear of it any more.
     report: Mutex<Option<Report>>,
 }
@@ -66,6 +70,7 @@ impl EngineWatch {
             engine,
             chosen: Mutex::new(lineup.choice().clone()),
             reporter,
+            restart_asked: Mutex::new(None),
             report: Mutex::new(Some(Report::new(lineup.playing_name().to_owned(), lineup.is_other_version()))),
         });
         lock(&watchman.rounds.engines).push(Arc::downgrade(&watched));
@@ -96,6 +101,7 @@ impl EngineWatch {
     /// # Realtime
     /// Not safe: locks, wakes threads.
     pub fn set_active(&self, is_active: bool) {
+        *lock(&self.watched.restart_asked) = None;
         self.watched.engine.set_active(is_active);
         self.watchman.wake();
     }
@@ -131,6 +137,16 @@ impl EngineWatch {
 pub struct ModelChooser(Weak<Watched>);
 
 impl ModelChooser {
+    /// The host is asked to activate the instance anew. Not every host does it, and then it is asked in another way.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub(crate) fn expect_restart(&self) {
+        if let Some(watched) = self.0.upgrade() {
+            *lock(&watched.restart_asked) = Some(Instant::now());
+        }
+    }
+
     /// Loads what is new in a lineup behind the music, and cross-fades to it when it is there. Where there is no engine
     /// any more, nothing happens.
     ///
@@ -181,6 +197,10 @@ impl Watched {
             board.model = Some(report.model_name.clone());
             (board.late_hops, board.load) = (status.late_hops, status.load);
         });
+        let is_overdue = lock(&self.restart_asked).take_if(|asked| asked.elapsed() > RESTART_PATIENCE).is_some();
+        if is_overdue {
+            self.reporter.request_reload();
+        }
         if let Some(problem) = report.look_at_bouncing(&status) {
             tell_about_bouncing(&self.reporter, &problem);
         }

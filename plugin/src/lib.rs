@@ -106,7 +106,11 @@ impl Active {
             choice.clone_into(&mut self.choice);
         }
         // A model that is not there is told about then.
-        !is_chosen || lineup.latency_samples() != self.latency_samples
+        let needs_restart = !is_chosen || lineup.latency_samples() != self.latency_samples;
+        if needs_restart && let Some(chooser) = &self.chooser {
+            chooser.expect_restart();
+        }
+        needs_restart
     }
 }
 
@@ -210,6 +214,10 @@ impl<V: Variant> Instance<V> {
                 active.choose(choice, found)
             });
             if needs_restart {
+                reporter.info(&format!(
+                    "The model '{}' has another latency: it comes in when the host starts Unbraid anew",
+                    choice.playing.name
+                ));
                 reporter.request_restart();
             }
         });

@@ -138,6 +138,16 @@ impl Reporter {
         }
     }
 
+    /// The same again, for a host that has not done it.
+    ///
+    /// # Realtime
+    /// Not safe: locks.
+    pub fn request_reload(&self) {
+        if let Some(host) = &self.host {
+            host.request_reload();
+        }
+    }
+
     /// Tells the host that the state has changed without a parameter.
     ///
     /// # Realtime

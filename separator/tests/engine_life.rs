@@ -304,7 +304,10 @@ fn dropping_an_engine_that_loads_returns_at_once() {
     assert_eq!(engine.status().state, EngineState::Loading);
     let begin = Instant::now();
     drop((audio, engine));
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    let elapsed = begin.elapsed();
+    println!("dropped in {elapsed:?}");
+    // 50 ms and less on a machine at rest.
+    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
     // The pipe ends, and with it the loader: otherwise this process could not.
     drop(std::fs::OpenOptions::new().write(true).open(dir.path().join("pipe.so")));
 }

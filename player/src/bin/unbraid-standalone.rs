@@ -63,6 +63,7 @@ fn run(args: &Args) -> Result<()> {
         sample_rate_hz: args.rate.unwrap_or_else(preferred),
     };
     let live = Live::start(installation::find(args.model.as_deref())?, &cards)?;
+    live.follow_choice();
     if args.no_window {
         let start = Instant::now();
         while args.duration.is_none_or(|end| start.elapsed().as_secs_f64() < end) {

@@ -18,6 +18,7 @@ use clack_extensions::{
 use clack_host::prelude::*;
 use handlers::{Handlers, Requests};
 use std::ffi::CString;
+use std::io::{Read, Write};
 use std::path::Path;
 
 pub use clack_extensions::log::LogSeverity;
@@ -55,6 +56,25 @@ impl Library {
         // SAFETY: the file is the plugin built from this workspace; its code is as safe to run as this program.
         let entry = unsafe { PluginEntry::load(path.as_os_str()) };
         Library { entry: entry.unwrap_or_else(|error| panic!("could not load {}: {error}", path.display())) }
+    }
+
+    /// Id, name and features of each plugin in it.
+    pub fn descriptors(&self) -> Vec<(String, String, Vec<String>)> {
+        let factory = self.entry.get_plugin_factory().expect("the library has a plugin factory");
+        let text =
+            |text: Option<&std::ffi::CStr>| text.map_or(String::new(), |text| text.to_string_lossy().into_owned());
+        let described = factory.plugin_descriptors().map(|descriptor| {
+            let features = descriptor.features().map(|feature| feature.to_string_lossy().into_owned()).collect();
+            (text(descriptor.id()), text(descriptor.name()), features)
+        });
+        described.collect()
+    }
+
+    /// Whether the library makes a plugin of this id.
+    pub fn makes(&self, id: &str) -> bool {
+        let info = HostInfo::new("Unbraid test host", "The Unbraid developers", "", "1").expect("a valid host info");
+        let id = CString::new(id).expect("an id without NUL");
+        PluginInstance::<Handlers>::new(|()| Requests::default(), |shared| shared, &self.entry, &id, &info).is_ok()
     }
 
     /// The ids of the plugins in it.
@@ -238,6 +258,23 @@ impl Plugin {
         state
     }
 
+    /// As [`save_state`](Self::save_state), in a stream that takes only a few bytes at a time.
+    pub fn save_state_in_pieces(&mut self, piece_len: usize) -> Vec<u8> {
+        let mut state = Pieces { bytes: Vec::new(), piece_len };
+        let handle = self.instance.plugin_handle();
+        let extension: PluginState = handle.get_extension().expect("the plugin has state");
+        extension.save(&handle, &mut state).expect("the plugin saves its state");
+        state.bytes
+    }
+
+    /// As [`load_state`](Self::load_state), from a stream that gives only a few bytes at a time.
+    pub fn load_state_in_pieces(&mut self, state: &[u8], piece_len: usize) -> bool {
+        let mut state = Pieces { bytes: state.to_vec(), piece_len };
+        let handle = self.instance.plugin_handle();
+        let extension: PluginState = handle.get_extension().expect("the plugin has state");
+        extension.load(&handle, &mut state).is_ok()
+    }
+
     /// Gives the plugin a state; whether it took it.
     pub fn load_state(&mut self, mut state: &[u8]) -> bool {
         let handle = self.instance.plugin_handle();
@@ -274,6 +311,33 @@ impl Plugin {
             self.instance.call_on_main_thread_callback();
         }
         wants_restart
+    }
+}
+
+/// A stream that takes and gives a few bytes at a time, as the CLAP headers allow.
+struct Pieces {
+    bytes: Vec<u8>,
+    piece_len: usize,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let len = bytes.len().min(self.piece_len);
+        self.bytes.extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let len = bytes.len().min(self.piece_len).min(self.bytes.len());
+        bytes[..len].copy_from_slice(&self.bytes[..len]);
+        self.bytes.drain(..len);
+        Ok(len)
     }
 }
 

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// What happened while somebody watched.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,18 @@ thread_local! {
     };
     /// Read by the kernel at each system call of this thread.
     static SELECTOR: Cell<u8> = const { Cell::new(ALLOW) };
+}
+
+/// Where the last system call that was seen came from, innermost first; the second number counts them.
+static TRACE: ([AtomicPtr<c_void>; 32], AtomicUsize) =
+    ([const { AtomicPtr::new(null_mut()) }; 32], AtomicUsize::new(0));
+
+/// Prints where the last system call that was seen came from.
+pub fn tell_last_system_call() {
+    let addresses: Vec<_> = TRACE.0.iter().take(TRACE.1.load(Ordering::Acquire)).collect();
+    let addresses: Vec<_> = addresses.into_iter().map(|address| address.load(Ordering::Relaxed)).collect();
+    // SAFETY: addresses of code, as `backtrace` gave them; 2 is the standard error output.
+    unsafe { libc::backtrace_symbols_fd(addresses.as_ptr(), addresses.len() as c_int, 2) };
 }
 
 const ALLOW: u8 = 0;
@@ -71,6 +83,9 @@ impl Guard {
             "this kernel has no syscall user dispatch (Linux 5.11): {}",
             std::io::Error::last_os_error()
         );
+        // The first call of it loads a library.
+        // SAFETY: there is room for one address.
+        unsafe { libc::backtrace(&mut null_mut(), 1) };
         SEEN.set(Seen::default());
         Guard { _thread: std::marker::PhantomData }
     }
@@ -109,6 +124,13 @@ extern "C" fn on_system_call(_: c_int, _: *mut libc::siginfo_t, context: *mut c_
         seen.num_system_calls += 1;
         seen.last_system_call = Some(number);
     });
+    IS_WATCHED.set(false);
+    let mut addresses = [null_mut(); 32];
+    // SAFETY: it was called before, so that it loads no library now.
+    let count = unsafe { libc::backtrace(addresses.as_mut_ptr(), addresses.len() as c_int) };
+    TRACE.0.iter().zip(addresses).for_each(|(place, address)| place.store(address, Ordering::Relaxed));
+    TRACE.1.store(count as usize, Ordering::Release);
+    IS_WATCHED.set(true);
     let [a, b, c, d, e, f] = [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
         .map(|register| registers[register as usize]);
     // SAFETY: the very call that the program was about to make; errno belongs to the interrupted code and is put back.

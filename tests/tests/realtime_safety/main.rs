@@ -221,7 +221,7 @@ fn nor_does_it_in_random_surroundings() {
         let mut plugin = Plugin::new(&library, UNBRAID_MULTI_OUT);
         plugin.set_offline(false);
         let params = plugin.params().to_vec();
-        let (mut num_done, mut num_activations, mut num_states) = (0, 0, 0);
+        let (mut num_done, mut num_activations, mut num_states, mut num_waits) = (0, 0, 0, 0);
         while num_done < wanted {
             let rate = [22_050.0, 44_100.0, 48_000.0, 96_000.0][random.between(0, 3)];
             let max_block_len = [16, 64, 64, 512][random.between(0, 3)];
@@ -247,11 +247,19 @@ fn nor_does_it_in_random_surroundings() {
                 player.join().expect("the audio thread ends well")
             });
             plugin.deactivate(processor);
-            assert_eq!(seen, Seen::default(), "activation {num_activations}, {rate} Hz, blocks up to {max_block_len}");
+            // Where the machine held this thread up, its next block looks like one ahead of the clock, which may wait for its
+            // stems as in a burst: seen once in 200,000 blocks at a load of 12.
+            if seen.num_system_calls > 0 {
+                guard::tell_last_system_call();
+                num_waits += seen.num_system_calls;
+                assert!(num_waits <= 1 + num_done / 100_000, "{num_waits} waits");
+            }
+            let rest = Seen { num_system_calls: 0, last_system_call: None, ..seen };
+            assert_eq!(rest, Seen::default(), "activation {num_activations}, {rate} Hz, blocks up to {max_block_len}");
             num_done += num_blocks;
             num_activations += 1;
         }
-        say(&format!("  {num_done} blocks, {num_activations} activations, {num_states} states"));
+        say(&format!("  {num_done} blocks, {num_activations} activations, {num_states} states, {num_waits} waits"));
     });
 }
 

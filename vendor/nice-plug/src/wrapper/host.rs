@@ -20,6 +20,7 @@ pub enum HostLogLevel {
 /// What a wrapper does for its plugin.
 pub(crate) trait HostServices: Send {
     fn request_restart(&self);
+    fn request_reload(&self);
     fn mark_dirty(&self);
     fn log(&self, level: HostLogLevel, text: &CStr);
 }
@@ -65,6 +66,14 @@ impl HostHandle {
     pub fn request_restart(&self) {
         if let Some(services) = &*self.services.lock().borrow() {
             services.request_restart();
+        }
+    }
+
+    /// For hosts that have not done what [`request_restart`](Self::request_restart) asks for: VST3 has a second way. Not
+    /// for the audio thread.
+    pub fn request_reload(&self) {
+        if let Some(services) = &*self.services.lock().borrow() {
+            services.request_reload();
         }
     }
 

@@ -53,7 +53,8 @@ pub(crate) unsafe fn serialize_object<'a, P: Plugin>(
             .map(|(param_id_str, param_ptr)| match param_ptr {
                 ParamPtr::FloatParam(p) => (
                     param_id_str.clone(),
-                    ParamValue::F32((*p).unmodulated_plain_value()),
+                    // UNBRAID: + 0.0 makes -0 (rounded to a step from below) 0, which it is once it was loaded
+                    ParamValue::F32((*p).unmodulated_plain_value() + 0.0),
                 ),
                 ParamPtr::IntParam(p) => (
                     param_id_str.clone(),

@@ -3659,6 +3659,9 @@ impl HostServices for Services {
         unsafe_clap_call! { &*self.host=>request_restart(&*self.host) };
     }
 
+    // CLAP has only one way.
+    fn request_reload(&self) {}
+
     fn mark_dirty(&self) {
         (self.mark_dirty)();
     }

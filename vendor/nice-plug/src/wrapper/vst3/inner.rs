@@ -757,6 +757,13 @@ impl<P: Vst3Plugin> HostServices for Services<P> {
         }
     }
 
+    fn request_reload(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            let flags = RestartFlags_::kReloadComponent | RestartFlags_::kLatencyChanged;
+            let _ = inner.schedule_gui(Task::TriggerRestart(flags as i32));
+        }
+    }
+
     fn mark_dirty(&self) {
         if let Some(inner) = self.0.upgrade() {
             let _ = inner.schedule_gui(Task::MarkDirty);
