@@ -227,6 +227,15 @@ fn while_nothing_plays(mut all: Vec<Instance>, duration: Duration) {
     println!("| the same, deactivated | {:.4} | |", (processor_time() - before) / seconds);
 }
 
+/// Sets it when it goes, also by a panic: a scope waits for its threads even then.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One instance, while another program takes a whole core.
 fn one_core_busy(model: &Model, duration: Duration) {
     let seconds = duration.as_secs_f64();
@@ -240,10 +249,10 @@ fn one_core_busy(model: &Model, duration: Duration) {
                 std::hint::spin_loop();
             }
         });
+        let _stop = SetOnDrop(&stop);
         let mut instances = [Instance::start(model, 512)];
         play(&mut instances, 512, false, Duration::from_secs(1));
         let run = play(&mut instances, 512, false, duration);
         println!("one core busy otherwise, one instance, {seconds} s: {} late hops", run.late_hops);
-        stop.store(true, Ordering::Relaxed);
     });
 }
