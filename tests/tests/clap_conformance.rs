@@ -1,5 +1,6 @@
 //! What clap-validator 0.4.1 asks of an effect, in a host of our own; the rest of it is in `clap`, `controls`, `latency` and
-//! `state`. With the editor open where there is an X server to open it in.
+//! `state`. Without an editor: hosts with one open are in `window`. Not asked here: buffers in place, an unknown factory, sleep
+//! masks, transport.
 
 use separator::testing::TestModel;
 use std::collections::HashSet;
