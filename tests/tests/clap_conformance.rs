@@ -1,5 +1,5 @@
 //! What clap-validator 0.4.1 asks of an effect, in a host of our own; the rest of it is in `clap`, `controls`, `latency` and
-//! `state`. Without an editor: hosts with one open are in `window`. Not asked here: buffers in place, an unknown factory, sleep
+//! `state`. Without an editor: hosts with one open are in `editor_window`. Not asked here: buffers in place, an unknown factory, sleep
 //! masks, transport.
 
 use separator::testing::TestModel;
