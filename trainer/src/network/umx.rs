@@ -90,11 +90,7 @@ struct Umx {
 impl Umx {
     fn new(vs: &nn::Path, config: UmxConfig, transform: &Transform) -> Result<Self> {
         let plan = &transform.plan;
-        ensure!(
-            plan.bins().iter().all(|bin| bin.num_frames == 1),
-            "expected a plain STFT, as --transform stft:4096:1024, got {}",
-            transform.design
-        );
+        transform.require_plain_stft()?;
         let hidden = config.hidden_size;
         ensure!(hidden > 1 && hidden % 2 == 0, "hidden_size: expected an even number, got {hidden}");
         ensure!(config.nb_layers > 0, "nb_layers: expected at least 1");

@@ -226,11 +226,7 @@ fn conv(
 impl Unet {
     fn new(vs: &nn::Path, config: UnetConfig, transform: &Transform) -> Result<Self> {
         let plan = &transform.plan;
-        ensure!(
-            plan.bins().iter().all(|bin| bin.num_frames == 1),
-            "expected a plain STFT, as --transform stft:2048:512, got {}",
-            transform.design
-        );
+        transform.require_plain_stft()?;
         ensure!(config.n_blocks % 2 == 1, "n_blocks: expected an odd number, got {}", config.n_blocks);
         let (kernel_t, kernel_f) = (config.kernel_size_t, config.kernel_size_f);
         ensure!(

@@ -40,6 +40,19 @@ impl Transform {
         let grid = Grid::new(&plan);
         Ok(Transform { design, plan, grid })
     }
+
+    /// For networks whose slices are frames.
+    ///
+    /// # Errors
+    /// If it is not a plain STFT.
+    pub fn require_plain_stft(&self) -> Result<()> {
+        ensure!(
+            self.plan.bins().iter().all(|bin| bin.num_frames == 1),
+            "expected a plain STFT, as --transform stft:2048:512, got {}",
+            self.design
+        );
+        Ok(())
+    }
 }
 
 /// The sample rate of all that is trained.

@@ -107,11 +107,7 @@ struct Layer {
 impl BandGru {
     fn new(vs: &nn::Path, config: BandGruConfig, transform: &Transform) -> Result<Self> {
         let plan = &transform.plan;
-        ensure!(
-            plan.bins().iter().all(|bin| bin.num_frames == 1),
-            "expected a plain STFT, as --transform stft:2048:512, got {}",
-            transform.design
-        );
+        transform.require_plain_stft()?;
         ensure!(config.layers > 0 && config.width > 0, "expected at least one layer of some width");
         ensure!((0.0..1.0).contains(&config.dropout), "dropout: expected 0 to 1, got {}", config.dropout);
         let windows = &config.attention;
